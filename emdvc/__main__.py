@@ -1,0 +1,5 @@
+"""``python -m emdvc`` is ``emdvc``."""
+
+from emdvc.cli.main import run
+
+run()

@@ -1,0 +1,1 @@
+"""The command line: each module parses the arguments of one command, calls below, and prints."""

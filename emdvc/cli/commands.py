@@ -1,0 +1,42 @@
+"""The commands by name. One line each here, so that ``emdvc --help`` imports none of them."""
+
+from __future__ import annotations
+
+#: Heading -> command -> (module that holds its ``app``, one line of help).
+COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
+    "Start": {
+        "demo": ("emdvc.cli.demo", "The whole path on a simulated or your own scan, with commentary."),
+        "init": ("emdvc.cli.init", "Make a folder a project, or complete one."),
+        "get": ("emdvc.cli.get", "Clone a project and fetch the data asked for."),
+        "doctor": ("emdvc.cli.doctor", "Check the set-up and name each remedy."),
+    },
+    "Data": {
+        "add": ("emdvc.cli.add", "Put a file, a set of files or a Zarr store under version control."),
+        "inspect": ("emdvc.cli.inspect", "Show what a dataset is, here or at any revision."),
+        "formats": ("emdvc.cli.formats", "List the readers and what each needs."),
+        "fields": ("emdvc.cli.fields", "List the fields of the acquisition record."),
+    },
+    "Processing": {
+        "steps": ("emdvc.cli.steps", "List the processing steps, or explain one."),
+        "stage": ("emdvc.cli.stage", "Write and update pipeline stages in dvc.yaml."),
+        "run": ("emdvc.cli.run", "Run one step on one input; what a stage calls."),
+    },
+    "History": {
+        "status": ("emdvc.cli.status", "What changed, what would be recomputed and why, what is not shared."),
+        "diff": ("emdvc.cli.diff", "Compare two revisions as science."),
+        "save": ("emdvc.cli.save", "Commit all changes and push data and history."),
+    },
+}
+
+
+def find(name: str) -> tuple[str, str] | None:
+    """Return the module and the help line of a command, or None."""
+    for section in COMMANDS.values():
+        if name in section:
+            return section[name]
+    return None
+
+
+def names() -> list[str]:
+    """Return the names of all commands, in the order of the help."""
+    return [name for section in COMMANDS.values() for name in section]

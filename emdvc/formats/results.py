@@ -1,0 +1,252 @@
+"""A step's result: arrays in memory with calibrated axes, and their way to disk: Zarr, sidecar and picture at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emdvc.errors import Code, ConflictError
+from emdvc.formats import sidecar as sidecars
+from emdvc.formats.digest import array_digest
+from emdvc.model.axis import Axis
+from emdvc.model.sidecar import Sidecar, VariableInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class ResultVariable:
+    """One array of a result.
+
+    Parameters
+    ----------
+    name, dims, values, unit
+        The array; `dims` slowest first.
+    signed
+        Whether zero is the middle of its scale.
+    title
+        What a reader calls it.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    values: NDArray[Any]
+    unit: str = ""
+    signed: bool = False
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a step computed, before it is written.
+
+    Parameters
+    ----------
+    variables
+        The arrays; the first is the main one.
+    axes
+        Every dimension, calibrated (for the picture).
+    own_axes
+        Names of the axes that the step made itself: only these are written with the result, the others' calibration
+        stays with the input and is inherited by reference.
+    provenance
+        Step, version, parameters, inputs with their digests.
+    title
+        One line for the picture.
+    """
+
+    variables: tuple[ResultVariable, ...]
+    axes: Mapping[str, Axis]
+    own_axes: frozenset[str] = frozenset()
+    provenance: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+#: Quantiles that a sidecar's statistics hold.
+QUANTILES = (0.01, 0.5, 0.99)
+
+
+def statistics(values: NDArray[Any]) -> dict[str, float | int]:
+    """Return sum, min, max, mean and quantiles of an array; whole numbers stay whole.
+
+    Floats are summed by :func:`math.fsum`, so that the figure is the same on every machine.
+    """
+    import math
+
+    import numpy as np
+
+    flat = values.ravel()
+    flat = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
+    if flat.size == 0:
+        return {"count": 0}
+    whole = flat.dtype.kind in "iub"
+    total: int | float = int(flat.sum(dtype=object)) if whole and flat.size < 1024 else _sum(flat)
+    ordered = np.sort(flat)
+    found: dict[str, float | int] = {
+        "count": int(flat.size),
+        "sum": total,
+        "min": int(ordered[0]) if whole else float(ordered[0]),
+        "max": int(ordered[-1]) if whole else float(ordered[-1]),
+        "mean": total / int(flat.size) if math.isfinite(total) else float("nan"),
+    }
+    for quantile in QUANTILES:
+        # the nearest sample, not an interpolation: exact, and whole where the data are
+        sample = ordered[min(int(quantile * flat.size), flat.size - 1)]
+        found[f"q{round(quantile * 100):02d}"] = int(sample) if whole else float(sample)
+    return found
+
+
+def _sum(flat: NDArray[Any]) -> int | float:
+    import math
+
+    if flat.dtype.kind in "iub":
+        # in pieces whose sum cannot overflow 64 bits, then in Python's whole numbers
+        step = 1 << 20
+        low = 0xFFFFFFFF
+        total = 0
+        for start in range(0, flat.size, step):
+            piece = flat[start : start + step]
+            if piece.dtype.itemsize < 8:
+                total += int(piece.sum(dtype="i8"))
+            else:
+                total += (int((piece >> 32).sum(dtype="i8")) << 32) + int((piece & low).sum(dtype="i8"))
+        return total
+    return math.fsum(flat.tolist())
+
+
+def write_result(path: Path, result: Result, *, source: Path | None = None, picture: bytes | None = None) -> Sidecar:
+    """Write a result: ``path`` (Zarr 3), its sidecar, and its picture beside it.
+
+    All three are complete or absent: they are written under ``*.partial`` names and renamed at the end. The Zarr bytes
+    depend on the numbers alone: arrays are stored uncompressed (they are small, and a compressor's next release may
+    write other bytes), one chunk each, flat chunk keys.
+
+    Parameters
+    ----------
+    path
+        Where the Zarr store goes; an older result there is replaced.
+    result
+        What was computed.
+    source
+        The input whose record holds for the result too.
+    picture
+        PNG, written as ``path`` with the suffix ``.png``.
+
+    Raises
+    ------
+    ConflictError
+        Something that is no result of emdvc lies at `path`.
+    """
+    if path.exists() and not (path / "zarr.json").is_file():
+        raise ConflictError(
+            f"{path} exists and is not a result of emdvc",
+            code=Code.RAW_EXISTS,
+            evidence="it holds no zarr.json",
+            hint="give another OUTPUT, or remove it first",
+        )
+    sidecar = _sidecar(path, result, source)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_partials(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old.partial")
+    try:
+        _write_zarr(partial, result)
+        image = picture_path(path)
+        if picture is not None:
+            image_partial = image.with_name(f".{image.name}.{os.getpid()}.partial")
+            image_partial.write_bytes(picture)
+            image_partial.replace(image)
+        if path.exists():
+            path.replace(old)
+        partial.replace(path)
+        sidecars.write(path, sidecar)
+    finally:
+        clear_partials(path, own=True)
+    return sidecar
+
+
+def picture_path(path: Path) -> Path:
+    """Return where the picture of a result lies: ``vdet.zarr`` has ``vdet.png``."""
+    return path.with_suffix(".png")
+
+
+def clear_partials(path: Path, *, own: bool = False) -> None:
+    """Remove what killed runs left of a result; with `own`, what this process left."""
+    for name in (path.name, picture_path(path).name, sidecars.path_of(path).name):
+        for partial in path.parent.glob(f".{name}.*.partial"):
+            parts = partial.name.removeprefix(f".{name}.").split(".")
+            if not parts[0].isdigit() or (int(parts[0]) == os.getpid()) != own or (not own and _alive(int(parts[0]))):
+                continue
+            if partial.is_dir():
+                shutil.rmtree(partial, ignore_errors=True)
+            else:
+                partial.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":  # there is no harmless signal 0 on Windows: leave what may still be written
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _sidecar(path: Path, result: Result, source: Path | None) -> Sidecar:
+    inherits = os.path.relpath(source, path.parent).replace(os.sep, "/") if source is not None else None
+    axes = {}
+    for dim, axis in result.axes.items():
+        if not any(dim in variable.dims for variable in result.variables):
+            continue
+        axes[dim] = axis
+    return Sidecar(
+        axes=axes,
+        variables={
+            variable.name: VariableInfo(
+                variable.dims,
+                tuple(variable.values.shape),
+                variable.values.dtype.name,
+                array_digest(variable.values),
+                variable.unit,
+            )
+            for variable in result.variables
+        },
+        main=result.variables[0].name,
+        provenance=result.provenance,
+        statistics={variable.name: statistics(variable.values) for variable in result.variables},
+        inherits=inherits,
+    )
+
+
+def _write_zarr(path: Path, result: Result) -> None:
+    import numpy as np
+    import zarr
+
+    group = zarr.create_group(store=path, zarr_format=3)
+    for variable in result.variables:
+        _array(group, variable.name, variable.values, variable.dims, {"units": variable.unit, "long_name": variable.title})
+    for dim in sorted(result.own_axes):
+        axis = result.axes[dim]
+        _array(group, dim, np.asarray(axis.coordinates(), dtype="f8"), (dim,), {"units": axis.unit})
+
+
+def _array(group: Any, name: str, values: NDArray[Any], dims: tuple[str, ...], attributes: dict[str, str]) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=tuple(max(1, n) for n in values.shape),
+        compressors=None,
+        chunk_key_encoding={"name": "v2", "separator": "."},
+        dimension_names=dims,
+        attributes={key: text for key, text in attributes.items() if text},
+    )
+    array[...] = values

@@ -1,0 +1,44 @@
+"""The steps by name. A step's module is imported when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from emdvc.errors import Code, StepError, suggest
+from emdvc.steps.contract import Step
+
+# name -> (module, class). The summaries for listings come from the classes themselves.
+_STEPS = {
+    "sum_pattern": ("emdvc.steps.sum_pattern", "SumPattern"),
+    "sum_spectrum": ("emdvc.steps.sum_spectrum", "SumSpectrum"),
+    "virtual_image": ("emdvc.steps.virtual_image", "VirtualImage"),
+    "virtual_detector": ("emdvc.steps.virtual_detector", "VirtualDetector"),
+    "center_of_mass": ("emdvc.steps.center_of_mass", "CenterOfMass"),
+    "radial_profile": ("emdvc.steps.radial_profile", "RadialProfile"),
+    "energy_map": ("emdvc.steps.energy_map", "EnergyMap"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all steps."""
+    return tuple(_STEPS)
+
+
+def find(name: str) -> Step:
+    """Return the step with a name.
+
+    Raises
+    ------
+    StepError
+        There is none; the nearest name is suggested.
+    """
+    if name not in _STEPS:
+        near = suggest(name, tuple(_STEPS))
+        raise StepError(
+            f"there is no step '{name}'",
+            code=Code.STEP_UNKNOWN,
+            hint=f"did you mean {near}?" if near else "`emdvc steps` lists them",
+        )
+    module, attribute = _STEPS[name]
+    step: Step = getattr(import_module(module), attribute)()
+    return step
