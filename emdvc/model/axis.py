@@ -27,6 +27,9 @@ CALIBRATED_BY = {
     (Role.DETECTOR, "kx"): "diffraction.pixel_size",
 }
 
+#: Stands in ``calibration`` of a result's axis that is the input's own: its scale is read from the input's sidecar.
+INHERITED = "inherited"
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -47,7 +50,7 @@ class Axis:
     values
         The coordinates themselves where they are not evenly spaced (tilt angles).
     calibration
-        The record's key that holds the scale (see :data:`CALIBRATED_BY`), or None.
+        Where the scale is kept when not here: a key of the record (see :data:`CALIBRATED_BY`), or :data:`INHERITED`.
     """
 
     dim: str

@@ -46,7 +46,7 @@ class Field:
     nexus: str = ""
 
 
-_T = "text"
+_T: Kind = "text"
 FIELDS: tuple[Field, ...] = (
     Field("title", _T, "", "name of the measurement", "General.title", "experiment_alias"),
     Field("acquired_at", _T, "", "start, ISO 8601 with zone", "General.date, time, time_zone", "eventID/start_time"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from emdvc.errors import Code, MetadataError
 from emdvc.model import record as rec
-from emdvc.model.axis import Axis
+from emdvc.model.axis import INHERITED, Axis
 from emdvc.model.quantity import Quantity
 from emdvc.model.record import Record
 
@@ -121,7 +121,7 @@ class Sidecar:
         return mapping
 
     @classmethod
-    def from_dict(cls, mapping: dict[str, Any], where: str = "the sidecar") -> Sidecar:
+    def from_dict(cls, mapping: Any, where: str = "the sidecar") -> Sidecar:
         """Return the sidecar that a plain mapping holds.
 
         Raises
@@ -163,16 +163,21 @@ class Sidecar:
                 hint="git diff shows what changed; git checkout brings the committed one back",
             ) from error
 
-    def resolved(self, inherited: Record | None = None) -> Sidecar:
-        """Return the sidecar with the inherited record merged in and every axis calibrated from the record.
+    def resolved(self, parent: Sidecar | None = None) -> Sidecar:
+        """Return the sidecar with the parent's record merged in and every axis calibrated.
 
         Parameters
         ----------
-        inherited
-            Resolved record of the dataset named by :attr:`inherits`; what this sidecar says itself wins.
+        parent
+            Resolved sidecar of the dataset named by :attr:`inherits`; what this sidecar says itself wins.
         """
-        record = merge(inherited or {}, self.record)
-        axes = {dim: calibrate(axis, record) for dim, axis in self.axes.items()}
+        record = merge(parent.record if parent else {}, self.record)
+        axes = {}
+        for dim, axis in self.axes.items():
+            above = parent.axes.get(dim) if parent and axis.calibration == INHERITED else None
+            if above is not None:
+                axis = replace(axis, scale=above.scale, offset=above.offset, values=above.values)
+            axes[dim] = calibrate(axis, record)
         return replace(self, record=record, axes=axes)
 
 
@@ -196,7 +201,7 @@ def calibrate(axis: Axis, record: Record) -> Axis:
     A diffraction axis has its zero at ``diffraction.center``; while it is uncalibrated its coordinates are plain pixel
     numbers, so that they can be read off and typed back.
     """
-    if axis.calibration is None:
+    if axis.calibration in (None, INHERITED):
         return axis
     scale = rec.quantity(record, axis.calibration)
     if scale is None or scale.unit in ("", "px"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -93,19 +94,23 @@ def pretty(unit: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def registry() -> pint.UnitRegistry:
+def registry() -> pint.UnitRegistry[float]:
     """Return the one pint registry, with the pixel, the electron and the count added."""
     import pint
 
-    units: pint.UnitRegistry = pint.UnitRegistry(on_redefinition="ignore")
+    units: pint.UnitRegistry[float] = pint.UnitRegistry(on_redefinition="ignore")
     units.define("px = [pixel]")
     units.define("counts = [counts]")
     # an accelerating voltage is spoken of as a beam energy and the other way round: 200 kV is 200 keV
     units.define("kV = 1000 * electron_volt")
     units.define("MV = 1e6 * electron_volt")
-    # in `e/angstrom^2` the letter is an electron, a number of things, not its charge and not Euler's number
-    units.define("e = [electrons]")
+    units.define("electrons = [electrons]")
     return units
+
+
+def _for_pint(unit: str) -> str:
+    # in `e/angstrom^2` the letter is an electron, a number of things; to pint it is a charge
+    return re.sub(r"(?<![\w])e(?![\w])", "electrons", unit) or "dimensionless"
 
 
 def known(unit: str) -> bool:
@@ -115,7 +120,7 @@ def known(unit: str) -> bool:
     import pint
 
     try:
-        registry().parse_units(unit)
+        registry().parse_units(_for_pint(unit))
     except (pint.errors.PintError, ValueError, TypeError, AttributeError):
         return False
     except Exception:  # pint's parser lets errors of its tokenizer through, and any of them means "not a unit"
@@ -144,7 +149,7 @@ def factor(source: str, target: str) -> float:
                 hint="write it as in nm, 1/angstrom, mrad, keV, eV, deg, s, px",
             )
     try:
-        quantity = registry().Quantity(1.0, source or "dimensionless").to(target or "dimensionless")
+        quantity = registry().Quantity(1.0, _for_pint(source)).to(_for_pint(target))
     except pint.errors.DimensionalityError as error:
         raise MetadataError(
             f"a value in {source or 'no unit'} cannot be given in {target or 'no unit'}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,19 +25,31 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
 
+    negative: Literal["refuse", "allow"] = "refuse"
+    """What to do with negative counts: they are refused unless the data are known to hold them (dark-subtracted)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """The part of a record that a stage declared: reading any other key is a fault, so no dependency can be missed."""
 
     record: Record
+    axes: Mapping[str, Axis]
     declared: tuple[str, ...]
 
     def quantity(self, key: str) -> Quantity | None:
         """Return the quantity at a declared key, or None where the record does not know it."""
+        self._must_declare(key)
+        return rec.quantity(self.record, key)
+
+    def axis(self, dim: str) -> Axis:
+        """Return an axis with its calibration; ``axes.DIM`` must be declared."""
+        self._must_declare(f"axes.{dim}")
+        return self.axes[dim]
+
+    def _must_declare(self, key: str) -> None:
         if not any(key == name or key.startswith(f"{name}.") for name in self.declared):
             raise InternalError(f"a step read the metadata key '{key}' without declaring it", code=Code.INTERNAL)
-        return rec.quantity(self.record, key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,184 @@
+"""Running plans over an array: blocks are read and reduced in threads, and merged in their order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emdvc.engine.blocks import Blocks, cut
+from emdvc.errors import Code, StepError, UsageError
+from emdvc.formats.contract import LazyArray, Region
+from emdvc.kernels.validity import NOT_FINITE, VALID, first_invalid
+from emdvc.steps.contract import Partial, Plan
+
+#: Says how many probe positions were finished since the last call.
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One plan and whether negative numbers are data to it."""
+
+    plan: Plan
+    allow_negative: bool = False
+
+
+def default_threads() -> int:
+    """Return the number of threads: ``EMDVC_THREADS`` if set, else the processors this process may use.
+
+    Raises
+    ------
+    UsageError
+        ``EMDVC_THREADS`` is no positive whole number.
+    """
+    text = os.environ.get("EMDVC_THREADS")
+    if text:
+        if not text.isdigit() or int(text) < 1:
+            raise UsageError("EMDVC_THREADS must be a whole number from 1 on", evidence=f"it is '{text}'")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def compute(
+    array: LazyArray,
+    dims: tuple[str, ...],
+    core: tuple[str, ...],
+    works: Sequence[Work],
+    *,
+    threads: int | None = None,
+    advance: Advance | None = None,
+) -> list[dict[str, NDArray[Any]]]:
+    """Run plans over an array, reading it once, and return the output arrays of each.
+
+    Parameters
+    ----------
+    array, dims
+        The array and the names of its dimensions.
+    core
+        Names of the dimensions of one frame, in the order that the plans expect.
+    works
+        The plans.
+    threads
+        Number of threads; the result does not depend on it.
+    advance
+        Called as probe positions are finished.
+
+    Raises
+    ------
+    StepError
+        A sample is no count.
+    """
+    threads = threads or default_threads()
+    scan_axes = tuple(index for index, dim in enumerate(dims) if dim not in core)
+    order = (*scan_axes, *(dims.index(dim) for dim in core))
+    blocks = cut(array, scan_axes)
+    maps: list[dict[str, NDArray[Any]]] = [{} for _ in works]
+    reductions: list[Any] = [None] * len(works)
+    frames = 0
+
+    def one(region: Region) -> tuple[Region, int, list[Partial]]:
+        count, block = _read(array, region, scan_axes, order)
+        _check(block, works, region, dims, scan_axes, core)
+        return region, count, [work.plan.block(block) for work in works]
+
+    for region, count, partials in _in_order(one, blocks, threads):
+        for index, (work, partial) in enumerate(zip(works, partials, strict=True)):
+            _store(maps[index], partial, region, blocks.shape)
+            if partial.reduction is not None:
+                merged = reductions[index]
+                reductions[index] = (
+                    partial.reduction if merged is None else work.plan.merge(merged, partial.reduction)
+                )
+        frames += count
+        if advance is not None:
+            advance(count)
+    return [
+        work.plan.finish(found, reduction, frames)
+        for work, found, reduction in zip(works, maps, reductions, strict=True)
+    ]
+
+
+def _in_order(
+    function: Callable[[Region], Any], blocks: Blocks, threads: int
+) -> Iterator[tuple[Region, int, list[Partial]]]:
+    # at most one block more than there are threads is in memory: the next is read while the last is merged
+    if threads == 1:
+        yield from map(function, blocks)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="emdvc")
+    waiting: deque[Future[Any]] = deque()
+    try:
+        for region in blocks:
+            waiting.append(pool.submit(function, region))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read(
+    array: LazyArray, region: Region, scan_axes: tuple[int, ...], order: tuple[int, ...]
+) -> tuple[int, NDArray[Any]]:
+    # a block in the plans' order: frames first, then the dimensions of a frame
+    full = [slice(0, n) for n in array.shape]
+    for axis, part in zip(scan_axes, region, strict=True):
+        full[axis] = part
+    block = array.read(tuple(full)).transpose(order)
+    core_shape = block.shape[len(scan_axes) :]
+    frames = np.ascontiguousarray(block.reshape(-1, *core_shape))
+    if frames.dtype.kind == "b":
+        frames = frames.view(np.uint8)
+    elif frames.dtype == np.float16:
+        frames = frames.astype(np.float32)
+    return frames.shape[0], frames
+
+
+def _store(maps: dict[str, NDArray[Any]], partial: Partial, region: Region, shape: tuple[int, ...]) -> None:
+    for name, values in partial.maps.items():
+        if name not in maps:
+            maps[name] = np.zeros((*shape, *values.shape[1:]), values.dtype)
+        target = maps[name][region]
+        target[...] = values.reshape(target.shape)
+
+
+def _check(
+    block: NDArray[Any],
+    works: Sequence[Work],
+    region: Region,
+    dims: tuple[str, ...],
+    scan_axes: tuple[int, ...],
+    core: tuple[str, ...],
+) -> None:
+    kind, flat = first_invalid(block, all(work.allow_negative for work in works))
+    if kind == VALID:
+        return
+    frame, *pixel = (int(i) for i in np.unravel_index(flat, block.shape))
+    probe = np.unravel_index(frame, tuple(part.stop - part.start for part in region)) if region else ()
+    where = [
+        f"{dims[axis]}={part.start + int(index)}" for axis, part, index in zip(scan_axes, region, probe, strict=True)
+    ] + [f"{dim}={index}" for dim, index in zip(core, pixel, strict=True)]
+    value = block.reshape(-1)[flat]
+    if kind == NOT_FINITE:
+        raise StepError(
+            "the data hold what is no number",
+            code=Code.STEP_COUNTS,
+            evidence=f"first at {', '.join(where)}: {value}",
+            hint="find out how it came into the file; a step does not guess what belongs there",
+        )
+    raise StepError(
+        "the data hold negative counts",
+        code=Code.STEP_COUNTS,
+        evidence=f"first at {', '.join(where)}: {value}",
+        hint="if they belong there (dark-subtracted frames), say so: --set negative=allow",
+    )
