@@ -148,8 +148,7 @@ def _store(maps: dict[str, NDArray[Any]], partial: Partial, region: Region, shap
     for name, values in partial.maps.items():
         if name not in maps:
             maps[name] = np.zeros((*shape, *values.shape[1:]), values.dtype)
-        target = maps[name][region]
-        target[...] = values.reshape(target.shape)
+        maps[name][region] = values.reshape(maps[name][region].shape)
 
 
 def _check(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from emdvc.engine.compute import Advance, Work, compute
 from emdvc.errors import Code, StepError
 from emdvc.formats.contract import Opened, Variable
@@ -61,7 +63,7 @@ def run_step(
         ResultVariable(
             output.name,
             (*scan, *output.dims) if output.per_probe else output.dims,
-            arrays[output.name],
+            np.asarray(arrays[output.name]),  # of a single pattern a plan may give a bare number
             output.unit,
             output.signed,
             output.title or output.name,

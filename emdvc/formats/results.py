@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emdvc.errors import Code, ConflictError
 from emdvc.formats import sidecar as sidecars
 from emdvc.formats.digest import array_digest
-from emdvc.model.axis import Axis
+from emdvc.model.axis import INHERITED, Axis
 from emdvc.model.sidecar import Sidecar, VariableInfo
 
 if TYPE_CHECKING:
@@ -76,47 +76,39 @@ def statistics(values: NDArray[Any]) -> dict[str, float | int]:
 
     Floats are summed by :func:`math.fsum`, so that the figure is the same on every machine.
     """
-    import math
-
     import numpy as np
 
     flat = values.ravel()
     flat = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
     if flat.size == 0:
         return {"count": 0}
-    whole = flat.dtype.kind in "iub"
-    total: int | float = int(flat.sum(dtype=object)) if whole and flat.size < 1024 else _sum(flat)
-    ordered = np.sort(flat)
+    number = int if flat.dtype.kind in "iub" else float
+    total = _sum(flat)
     found: dict[str, float | int] = {
         "count": int(flat.size),
         "sum": total,
-        "min": int(ordered[0]) if whole else float(ordered[0]),
-        "max": int(ordered[-1]) if whole else float(ordered[-1]),
-        "mean": total / int(flat.size) if math.isfinite(total) else float("nan"),
+        "min": number(flat.min()),
+        "max": number(flat.max()),
+        "mean": total / int(flat.size),
     }
-    for quantile in QUANTILES:
-        # the nearest sample, not an interpolation: exact, and whole where the data are
-        sample = ordered[min(int(quantile * flat.size), flat.size - 1)]
-        found[f"q{round(quantile * 100):02d}"] = int(sample) if whole else float(sample)
+    # the nearest sample, not an interpolation between two: exact, and whole where the data are
+    ranks = {quantile: min(int(quantile * flat.size), flat.size - 1) for quantile in QUANTILES}
+    ordered = np.partition(flat, sorted(set(ranks.values())))
+    found.update({f"q{round(quantile * 100):02d}": number(ordered[rank]) for quantile, rank in ranks.items()})
     return found
 
 
 def _sum(flat: NDArray[Any]) -> int | float:
     import math
+    from itertools import chain
 
-    if flat.dtype.kind in "iub":
-        # in pieces whose sum cannot overflow 64 bits, then in Python's whole numbers
-        step = 1 << 20
-        low = 0xFFFFFFFF
-        total = 0
-        for start in range(0, flat.size, step):
-            piece = flat[start : start + step]
-            if piece.dtype.itemsize < 8:
-                total += int(piece.sum(dtype="i8"))
-            else:
-                total += (int((piece >> 32).sum(dtype="i8")) << 32) + int((piece & low).sum(dtype="i8"))
-        return total
-    return math.fsum(flat.tolist())
+    pieces = (flat[start : start + (1 << 20)] for start in range(0, flat.size, 1 << 20))
+    if flat.dtype.kind == "f":
+        return math.fsum(chain.from_iterable(piece.tolist() for piece in pieces))
+    if flat.dtype.itemsize < 8:
+        return sum(int(piece.sum(dtype="i8")) for piece in pieces)
+    # 64-bit numbers in two halves: neither half's sum over a piece can overflow
+    return sum((int((piece >> 32).sum(dtype="i8")) << 32) + int((piece & 0xFFFFFFFF).sum(dtype="i8")) for piece in pieces)
 
 
 def write_result(path: Path, result: Result, *, source: Path | None = None, picture: bytes | None = None) -> Sidecar:
@@ -206,7 +198,8 @@ def _sidecar(path: Path, result: Result, source: Path | None) -> Sidecar:
     for dim, axis in result.axes.items():
         if not any(dim in variable.dims for variable in result.variables):
             continue
-        axes[dim] = axis
+        # what the step did not make stays where it is kept, and a correction there holds here at once
+        axes[dim] = axis if dim in result.own_axes else replace(axis, calibration=axis.calibration or INHERITED)
     return Sidecar(
         axes=axes,
         variables={

@@ -174,7 +174,16 @@ def annulus(
     """
     mask = np.ones(squared.shape, np.bool_)
     if inner is not None:
-        mask &= squared >= float(inner.to(unit).values[0]) ** 2
+        mask &= squared >= _edge(inner, unit)
     if outer is not None:
-        mask &= squared < float(outer.to(unit).values[0]) ** 2
+        mask &= squared < _edge(outer, unit)
     return mask
+
+
+#: Relative width of an edge: a pixel this near to it lies on it. Far below any calibration's accuracy, and above the
+#: rounding of a unit conversion, so that 5 px and the same radius in mrad give the same pixels.
+EDGE = 1e-9
+
+
+def _edge(radius: Quantity, unit: str) -> float:
+    return float(radius.to(unit).values[0]) ** 2 * (1.0 - 2.0 * EDGE)

@@ -94,8 +94,8 @@ class RadialProfile(Step):
         bins = parameters.bins or max(1, round(outer / min(scale.y, scale.x)))
         width = outer / bins
         radii = np.sqrt(geometry.squared_radii(source, center, scale))
-        labels = np.floor(radii / width).astype(np.int64)
-        labels[(labels >= bins) | (radii >= outer)] = -1
+        labels = np.floor(radii / width * (1.0 + geometry.EDGE)).astype(np.int64)
+        labels[labels >= bins] = -1
         if not (labels >= 0).any():
             raise StepError(
                 "no pixel lies on any ring",
