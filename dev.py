@@ -1,0 +1,125 @@
+"""One script for a fresh clone: makes an environment of its own in ``.venv`` and works in it.
+
+::
+
+    python3.11 dev.py demo [FOLDER]       the whole path on a simulated scan, with commentary
+    python3.11 dev.py test [-- ARGS]      all tests; ARGS go to pytest
+    python3.11 dev.py check               what CI runs: lint, types, imports, docs, examples, tests
+
+Needs Python 3.11 or later, git, and a package index that pip can reach. Nothing is installed outside this folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "emdvc-installed.txt"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+DEMO = ("formats",)
+TEST = ("distributed", "formats", "ssh", "test", "webdav")
+CHECK = (*TEST, "docs")
+
+
+def main() -> int:
+    """Run one command and return its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="the whole path on a simulated scan")
+    demo.add_argument("folder", nargs="?", type=Path, help="new or empty folder (default: emdvc-demo, here)")
+    test = commands.add_parser("test", help="all tests")
+    test.add_argument("arguments", nargs="*", help="after --: arguments for pytest")
+    commands.add_parser("check", help="lint, types, imports, docs, examples, tests")
+    asked = parser.parse_args()
+    require_machine()
+    if asked.command == "demo":
+        install(DEMO)
+        return run(PYTHON, "-m", "emdvc", "demo", asked.folder or free_folder("emdvc-demo"))
+    if asked.command == "test":
+        install(TEST)
+        return run(PYTHON, "-m", "pytest", *asked.arguments, cwd=ROOT)
+    install(CHECK)
+    return check()
+
+
+def check() -> int:
+    """Run every check, also after one has failed, and name those that failed; the tests come last."""
+    built = ROOT / "docs" / "_build"
+    checks = {
+        "ruff": (PYTHON, "-m", "ruff", "check"),
+        "ruff format": (PYTHON, "-m", "ruff", "format", "--check"),
+        "mypy": (PYTHON, "-m", "mypy", "--strict"),
+        "imports": (BIN / "lint-imports",),
+        "docs": (PYTHON, "-m", "sphinx", "-W", "-n", "-q", "--keep-going", "-b", "html", "docs", built / "html"),
+        "examples": (PYTHON, "tools/reproduce_examples.py"),
+        "tests": (PYTHON, "-m", "pytest"),
+    }
+    failed = []
+    for name, command in checks.items():
+        print(f"\n== {name}", flush=True)
+        if run(*command, cwd=ROOT) != 0:
+            failed.append(name)
+    print(f"\nfailed: {', '.join(failed)}" if failed else "\nall checks passed", flush=True)
+    return 1 if failed else 0
+
+
+def install(extras: tuple[str, ...]) -> None:
+    """Make ``.venv`` with emdvc and these extras in it; at once when that was done before."""
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    done = STAMP.read_text(encoding="utf-8").split() if STAMP.is_file() else [""]
+    if done[0] == wanted and set(extras) <= set(done[1:]):
+        return
+    if not PYTHON.is_file():
+        print(f"making an environment in {VENV}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    extras = tuple(sorted({*extras, *done[1:]}))
+    print(f"installing emdvc with {', '.join(extras)} into it: a few minutes, once", flush=True)
+    subprocess.run([str(PYTHON), "-m", "pip", "install", "-q", "-e", f".[{','.join(extras)}]"], check=True, cwd=ROOT)
+    STAMP.write_text(" ".join([wanted, *extras]), encoding="utf-8")
+
+
+def require_machine() -> None:
+    """Stop with the remedy when Python is too old, cannot make environments, or there is no git."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - the one file that an older Python may be asked to run
+        sys.exit(f"emdvc needs Python 3.11 or later; this is {sys.version.split()[0]}. Try: python3.11 dev.py")
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        sys.exit(f"this Python cannot make environments. On Debian or Ubuntu: sudo apt install python{version}-venv")
+    if shutil.which("git") is None:
+        sys.exit("git is not installed, or not on PATH: https://git-scm.com/downloads")
+
+
+def free_folder(name: str) -> Path:
+    """Return the first of ``name``, ``name-2``, ``name-3``... that does not exist here."""
+    folder, number = Path(name), 2
+    while folder.exists():
+        folder, number = Path(f"{name}-{number}"), number + 1
+    return folder
+
+
+def run(*command: object, cwd: Path | None = None) -> int:
+    """Run a program of the environment, which is first on its PATH, and return its exit status."""
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
+    environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV)}
+    return subprocess.run([str(part) for part in command], cwd=cwd, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as failure:
+        sys.exit(f"dev.py: this command failed (its own message stands above): {' '.join(map(str, failure.cmd))}")
+    except KeyboardInterrupt:
+        sys.exit(130)
