@@ -65,6 +65,8 @@ class ReadOptions:
         Name of the array that is meant, where a file holds several.
     shape, dtype, offset
         Of a headerless raw file: shape of the whole array, number type with byte order (``<u2``), bytes to skip.
+    dims
+        Names of the main array's dimensions, slowest first, where the file does not say them or says them wrong.
     """
 
     reader: str | None = None
@@ -74,6 +76,7 @@ class ReadOptions:
     shape: tuple[int, ...] | None = None
     dtype: str | None = None
     offset: int = 0
+    dims: tuple[str, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return only what was said, as plain values: the sidecar keeps it so that the file opens the same again."""
@@ -85,6 +88,7 @@ class ReadOptions:
             "shape": list(self.shape) if self.shape else None,
             "dtype": self.dtype,
             "offset": self.offset or None,
+            "dims": list(self.dims) if self.dims else None,
         }
         return {key: value for key, value in said.items() if value is not None}
 
@@ -101,6 +105,7 @@ class ReadOptions:
             shape=tuple(int(n) for n in shape) if shape else None,
             dtype=mapping.get("dtype"),
             offset=int(mapping.get("offset") or 0),
+            dims=tuple(str(name) for name in mapping["dims"]) if mapping.get("dims") else None,
         )
 
 

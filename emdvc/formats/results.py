@@ -13,6 +13,7 @@ from emdvc.errors import Code, ConflictError
 from emdvc.formats import sidecar as sidecars
 from emdvc.formats.digest import array_digest
 from emdvc.model.axis import INHERITED, Axis
+from emdvc.model.record import Record
 from emdvc.model.sidecar import Sidecar, VariableInfo
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Result:
         Step, version, parameters, inputs with their digests.
     title
         One line for the picture.
+    record
+        The input's record, written with the result only where the input has no sidecar to inherit it from.
     """
 
     variables: tuple[ResultVariable, ...]
@@ -65,6 +68,7 @@ class Result:
     own_axes: frozenset[str] = frozenset()
     provenance: dict[str, Any] = field(default_factory=dict)
     title: str = ""
+    record: Record = field(default_factory=dict)
 
 
 #: Quantiles that a sidecar's statistics hold.
@@ -125,7 +129,7 @@ def write_result(path: Path, result: Result, *, source: Path | None = None, pict
     result
         What was computed.
     source
-        The input whose record holds for the result too.
+        The input whose sidecar holds for the result too; None where it has none.
     picture
         PNG, written as ``path`` with the suffix ``.png``.
 
@@ -199,8 +203,10 @@ def _sidecar(path: Path, result: Result, source: Path | None) -> Sidecar:
         if not any(dim in variable.dims for variable in result.variables):
             continue
         # what the step did not make stays where it is kept, and a correction there holds here at once
-        axes[dim] = axis if dim in result.own_axes else replace(axis, calibration=axis.calibration or INHERITED)
+        kept_there = inherits is not None and dim not in result.own_axes
+        axes[dim] = replace(axis, calibration=axis.calibration or INHERITED) if kept_there else axis
     return Sidecar(
+        record=result.record if inherits is None else {},
         axes=axes,
         variables={
             variable.name: VariableInfo(

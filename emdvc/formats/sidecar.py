@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emdvc.errors import Code, DataMissingError, MetadataError
+from emdvc.model.quantity import is_quantity
 from emdvc.model.sidecar import Sidecar
 
 SUFFIX = ".em.yaml"
+
+_SPOKEN = ("value", "unit", "origin")
 
 #: Gives the text of a file by its path relative to the project, or None when it is not there (at some revision).
 ReadText = Callable[[PurePosixPath], str | None]
@@ -66,15 +70,17 @@ def dump_yaml(mapping: dict[str, Any]) -> str:
 
     def ordered(node: Any) -> Any:
         if isinstance(node, dict):
+            quantity = is_quantity(node)
             tree = CommentedMap()
-            for key in sorted(node, key=str):
+            # a quantity is read as it is spoken: the number, its unit, where it came from
+            for key in [k for k in _SPOKEN if k in node] if quantity else sorted(node, key=str):
                 tree[str(key)] = ordered(node[key])
-            if tree and set(tree) <= {"value", "unit", "origin"}:
+            if quantity:
                 tree.fa.set_flow_style()
             return tree
         if isinstance(node, list | tuple):
             sequence = CommentedSeq([ordered(item) for item in node])
-            if all(not isinstance(item, dict | list | tuple) for item in node):
+            if all(_short(item) for item in node):
                 sequence.fa.set_flow_style()
             return sequence
         return node
@@ -85,6 +91,11 @@ def dump_yaml(mapping: dict[str, Any]) -> str:
     buffer = io.StringIO()
     yaml.dump(ordered(mapping), buffer)
     return buffer.getvalue()
+
+
+def _short(item: Any) -> bool:
+    # only what cannot be mistaken within [ ]: ruamel writes a text that begins with `?` there without quotes
+    return item is None or isinstance(item, int | float) or (isinstance(item, str) and re.fullmatch(r"\w[\w.+/-]*", item) is not None)
 
 
 def read(data: Path) -> Sidecar:
@@ -151,7 +162,7 @@ def _resolve(sidecar: Sidecar, path: PurePosixPath, text_of: ReadText, seen: tup
     if text is None:
         return sidecar.resolved()
     parent = _resolve(parse(text, str(parent_path)), parent_path, text_of, (*seen, path))
-    return sidecar.resolved(parent.record)
+    return sidecar.resolved(parent)
 
 
 def write(data: Path, sidecar: Sidecar) -> Path:

@@ -1,0 +1,103 @@
+"""``xarray.open_dataset(path, engine="emdvc")``: every format that emdvc reads, as an xarray backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from xarray.backends import BackendArray, BackendEntrypoint
+from xarray.core import indexing
+
+from emdvc.formats import dataset, registry
+from emdvc.formats import sidecar as sidecars
+from emdvc.formats.contract import ReadOptions
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+
+class EmdvcArray(BackendArray):
+    """One array of a dataset on disk; only the indexed part is read. Opens itself again in another process."""
+
+    def __init__(self, source: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._source, self._name = source, name
+        self.shape = shape
+        self.dtype = dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        """Return the indexed part, read from the file."""
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._basic)
+
+    def _basic(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        region: list[slice] = []
+        local: list[slice | int] = []
+        for part, size in zip(key, self.shape, strict=True):
+            if isinstance(part, slice):
+                indices = range(*part.indices(size))
+                low, high = (min(indices), max(indices) + 1) if indices else (0, 0)
+                region.append(slice(low, high))
+                local.append(slice(None, None, indices.step))
+            else:
+                index = int(part) % size
+                region.append(slice(index, index + 1))
+                local.append(0)
+        values = self._source.array(self._name).read(tuple(region))
+        return np.asarray(values[tuple(local)])
+
+
+class EmdvcBackend(BackendEntrypoint):
+    """Electron-microscopy files, and whatever emdvc has under version control."""
+
+    description = "Electron-microscopy files of any instrument, with calibrated dimensions and metadata"
+    url = "https://docs.xarray.dev/en/stable/user-guide/io.html"
+    open_dataset_parameters = (
+        "filename_or_obj",
+        "drop_variables",
+        "signal",
+        *(field.name for field in fields(ReadOptions) if field.name != "signal"),
+    )
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Say whether the file has a sidecar, or an extension that only emdvc reads (other engines keep theirs)."""
+        if not isinstance(filename_or_obj, str | os.PathLike):
+            return False
+        data, inner = dataset.locate(os.fspath(filename_or_obj))
+        if inner is not None or sidecars.path_of(data).is_file():
+            return True
+        shared = {".h5", ".hdf5", ".nxs", ".hdf", ".he5", ".zarr", ".nc"}
+        suffix = data.suffix.lower()
+        return suffix not in shared and any(suffix in info.extensions for info in registry.readers())
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        signal: str | None = None,
+        **options: Any,
+    ) -> xr.Dataset:
+        """Open a dataset; `options` are the fields of :class:`emdvc.formats.contract.ReadOptions`.
+
+        Raises
+        ------
+        FormatError, DataMissingError, MetadataError
+            As :func:`emdvc.formats.dataset.open_lazy`.
+        """
+        path = os.fspath(filename_or_obj) if not isinstance(filename_or_obj, Path) else str(filename_or_obj)
+        given = {key: value for key, value in options.items() if value is not None}
+        source = dataset.source_of(path, read_options(given), signal)
+        opened = dataset.as_dataset(source)
+        if drop_variables is not None:
+            names = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables)
+            opened = opened.drop_vars(names, errors="ignore")
+        return opened
+
+
+def read_options(given: dict[str, Any]) -> ReadOptions | None:
+    """Return the options that keyword arguments say; None when there are none, so that the sidecar's hold."""
+    return ReadOptions.from_dict(given) if given else None
