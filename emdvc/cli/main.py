@@ -12,10 +12,11 @@ import typer
 from typer.core import TyperGroup
 
 from emdvc.cli import commands
+from emdvc.cli.plain import PlainParameters
 from emdvc.errors import Code, EmdvcError, EnvironmentFault, InternalError, UsageError, suggest
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(PlainParameters, TyperGroup):
     """A group whose commands are imported when they are called; its help comes from the table alone."""
 
     def list_commands(self, ctx: Any) -> list[str]:

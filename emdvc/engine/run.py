@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,8 @@ def run_step(
         axes=axes,
         own_axes=frozenset(plan.axes),
         provenance=_provenance(step, parameters, inputs or {}),
-        title=f"{step.name} of {name}",
+        title=f"{step.name} of {PurePosixPath(name).name}",
+        record=opened.record,
     )
 
 
@@ -92,7 +94,7 @@ def check_dimensions(step: Step, variable: Variable, name: str) -> None:
             f"{step.name} works on {' x '.join(step.core)}, which {name} does not have",
             code=Code.STEP_DIMENSIONS,
             evidence=f"its dimensions are {', '.join(variable.dims)}",
-            hint=_fitting(variable.dims),
+            hint=_fitting(step, variable.dims, name),
         )
     if variable.array.dtype.kind not in "uifb":
         raise StepError(
@@ -106,9 +108,12 @@ def check_dimensions(step: Step, variable: Variable, name: str) -> None:
         )
 
 
-def _fitting(dims: tuple[str, ...]) -> str:
+def _fitting(wanted: Step, dims: tuple[str, ...], name: str) -> str:
     from emdvc.steps.registry import find, names
 
+    if wanted.core == ("ky", "kx") and dims[-2:] == ("y", "x"):
+        # an image file does not say whether it is a picture or a pattern
+        return f"if y, x are the detector's: emdvc add {name} --dims {','.join((*dims[:-2], 'ky', 'kx'))}"
     fit = [name for name in names() if all(dim in dims for dim in find(name).core)]
     return f"steps that fit: {', '.join(fit)}" if fit else "emdvc steps lists what each step works on"
 

@@ -1,0 +1,1 @@
+"""Datasets, differences and steps for people: terminal text, tables, pictures."""
