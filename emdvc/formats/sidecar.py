@@ -53,7 +53,8 @@ def load_yaml(text: str, where: str) -> Any:
     MetadataError
         The text is no YAML.
     """
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
         return YAML(typ="safe").load(text)

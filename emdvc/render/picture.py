@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emdvc.formats.picture_text import AXES, calibration
 from emdvc.model.axis import Axis, Role
 from emdvc.render import lettering as type_
 from emdvc.render import palette as inks
@@ -41,7 +42,9 @@ def draw(result: Result) -> bytes:
     panels = [panel for variable in result.variables for panel in _panels(variable, result, target)][:_MOST]
     palette = Palette({panel.colours for panel in panels if isinstance(panel, ImagePanel)})
     canvas = _montage([panel.paint(palette) for panel in panels], result.title)
-    return png.encode(canvas, palette.table())
+    inherited = {dim for variable in result.variables for dim in variable.dims} - result.own_axes
+    note = calibration({dim: axis for dim, axis in result.axes.items() if dim in inherited})
+    return png.encode(canvas, palette.table(), {AXES: note})
 
 
 def _axis(dim: str, size: int, result: Result) -> Axis:

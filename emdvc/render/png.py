@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,9 @@ _LENGTH_EXTRA = (0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 
 _LONGEST = 258
 
 
-def encode(pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
+def encode(
+    pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None, text: Mapping[str, str] | None = None
+) -> bytes:
     """Return an image as a PNG file.
 
     Parameters
@@ -35,6 +38,8 @@ def encode(pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) 
         Shape (height, width): grey, or indices where a palette is given; or (height, width, 3): red, green, blue.
     palette
         Shape (n, 3) with n up to 256: red, green, blue.
+    text
+        Keyword -> text that the file carries unseen (Latin 1; others are written with escapes).
 
     Raises
     ------
@@ -50,7 +55,12 @@ def encode(pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) 
     header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
     colours = _chunk(b"PLTE", np.ascontiguousarray(palette, np.uint8).tobytes()) if palette is not None else b""
     body = _zlib_stream(_filtered(pixels.reshape(height, -1)))
-    return _SIGNATURE + _chunk(b"IHDR", header) + colours + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+    notes = b"".join(_chunk(b"tEXt", _latin(key) + b"\0" + _latin(value)) for key, value in (text or {}).items())
+    return _SIGNATURE + _chunk(b"IHDR", header) + colours + notes + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+
+
+def _latin(text: str) -> bytes:
+    return text.encode("latin-1", errors="backslashreplace")
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
