@@ -140,7 +140,7 @@ class ProjectError(UsageError):
     default_code = Code.PROJECT_NONE
 
 
-class EnvironmentFault(EmdvcError):
+class EnvironmentFault(EmdvcError):  # noqa: N818 - `EnvironmentError` is Python's own
     """The machine said no: disk full, no permission, a program is missing."""
 
     exit_status = 2

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -86,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # the reader of our output (head, less) has left; say nothing and let the interpreter close quietly
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
         return 0
     except OSError as error:
         return _report(_environment_fault(error))
@@ -117,7 +118,10 @@ def _environment_fault(error: OSError) -> EmdvcError:
     where = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     if error.errno in (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC):
         return EnvironmentFault(
-            "the disk is full", code=Code.DISK_FULL, evidence=where, hint="free some space, then run the same command again"
+            "the disk is full",
+            code=Code.DISK_FULL,
+            evidence=where,
+            hint="free some space, then run the same command again",
         )
     if isinstance(error, PermissionError):
         return EnvironmentFault("no permission", code=Code.PERMISSION, evidence=where, hint="check who owns it: ls -l")

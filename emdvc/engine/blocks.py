@@ -20,8 +20,8 @@ SMALL_ENOUGH = 64 << 20
 class Blocks:
     """The blocks of one array.
 
-    The cut depends on the array's shape, type and chunks alone, never on the threads or the memory of the machine: where
-    data are floats, the order of the additions follows it.
+    The cut depends on the array's shape, type and chunks alone, never on the threads or the memory of the machine:
+    where data are floats, the order of the additions follows it.
 
     Parameters
     ----------

@@ -95,9 +95,7 @@ def compute(
             _store(maps[index], partial, region, blocks.shape)
             if partial.reduction is not None:
                 merged = reductions[index]
-                reductions[index] = (
-                    partial.reduction if merged is None else work.plan.merge(merged, partial.reduction)
-                )
+                reductions[index] = partial.reduction if merged is None else work.plan.merge(merged, partial.reduction)
         frames += count
         if advance is not None:
             advance(count)

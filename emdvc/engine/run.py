@@ -103,9 +103,7 @@ def check_dimensions(step: Step, variable: Variable, name: str) -> None:
             evidence=f"its numbers are of type {variable.array.dtype}",
         )
     if 0 in variable.array.shape:
-        raise StepError(
-            f"{name} is empty", code=Code.STEP_DIMENSIONS, evidence=f"its shape is {variable.array.shape}"
-        )
+        raise StepError(f"{name} is empty", code=Code.STEP_DIMENSIONS, evidence=f"its shape is {variable.array.shape}")
 
 
 def _fitting(wanted: Step, dims: tuple[str, ...], name: str) -> str:

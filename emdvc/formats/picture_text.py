@@ -1,7 +1,7 @@
 """What a result's picture says unseen: the calibration that it was drawn with.
 
-A result inherits the calibration of its scan by reference, so a correction there reruns nothing. Its picture, though, has
-a scale bar; with this note ``emdvc status`` finds the pictures that show an older calibration.
+A result inherits the calibration of its scan by reference, so a correction there reruns nothing. Its picture, though,
+has a scale bar; with this note ``emdvc status`` finds the pictures that show an older calibration.
 """
 
 from __future__ import annotations

@@ -112,7 +112,9 @@ def _sum(flat: NDArray[Any]) -> int | float:
     if flat.dtype.itemsize < 8:
         return sum(int(piece.sum(dtype="i8")) for piece in pieces)
     # 64-bit numbers in two halves: neither half's sum over a piece can overflow
-    return sum((int((piece >> 32).sum(dtype="i8")) << 32) + int((piece & 0xFFFFFFFF).sum(dtype="i8")) for piece in pieces)
+    return sum(
+        (int((piece >> 32).sum(dtype="i8")) << 32) + int((piece & 0xFFFFFFFF).sum(dtype="i8")) for piece in pieces
+    )
 
 
 def write_result(path: Path, result: Result, *, source: Path | None = None, picture: bytes | None = None) -> Sidecar:
@@ -148,22 +150,28 @@ def write_result(path: Path, result: Result, *, source: Path | None = None, pict
     sidecar = _sidecar(path, result, source)
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_partials(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old.partial")
+    store, image, text = path, picture_path(path), sidecars.path_of(path)
     try:
-        _write_zarr(partial, result)
-        image = picture_path(path)
+        _write_zarr(_partial(store), result)
+        _partial(text).write_bytes(sidecars.dump_yaml(sidecar.to_dict()).encode("utf-8"))
         if picture is not None:
-            image_partial = image.with_name(f".{image.name}.{os.getpid()}.partial")
-            image_partial.write_bytes(picture)
-            image_partial.replace(image)
-        if path.exists():
-            path.replace(old)
-        partial.replace(path)
-        sidecars.write(path, sidecar)
+            _partial(image).write_bytes(picture)
+        # From here on only names change. The sidecar goes first and comes last: a kill in between leaves a store that
+        # is no dataset yet, never new numbers under an old description.
+        text.unlink(missing_ok=True)
+        if store.exists():
+            store.replace(_partial(store, "old."))
+        _partial(store).replace(store)
+        if picture is not None:
+            _partial(image).replace(image)
+        _partial(text).replace(text)
     finally:
         clear_partials(path, own=True)
     return sidecar
+
+
+def _partial(path: Path, mark: str = "") -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{mark}partial")
 
 
 def picture_path(path: Path) -> Path:
@@ -231,7 +239,9 @@ def _write_zarr(path: Path, result: Result) -> None:
 
     group = zarr.create_group(store=path, zarr_format=3)
     for variable in result.variables:
-        _array(group, variable.name, variable.values, variable.dims, {"units": variable.unit, "long_name": variable.title})
+        _array(
+            group, variable.name, variable.values, variable.dims, {"units": variable.unit, "long_name": variable.title}
+        )
     for dim in sorted(result.own_axes):
         axis = result.axes[dim]
         _array(group, dim, np.asarray(axis.coordinates(), dtype="f8"), (dim,), {"units": axis.unit})

@@ -65,7 +65,7 @@ def load_yaml(text: str, where: str) -> Any:
 
 
 def dump_yaml(mapping: dict[str, Any]) -> str:
-    """Return plain values as YAML: keys sorted, short lists of numbers on one line, ``\\n`` line ends everywhere."""
+    r"""Return plain values as YAML: keys sorted, short lists of numbers on one line, ``\\n`` line ends everywhere."""
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
@@ -96,7 +96,11 @@ def dump_yaml(mapping: dict[str, Any]) -> str:
 
 def _short(item: Any) -> bool:
     # only what cannot be mistaken within [ ]: ruamel writes a text that begins with `?` there without quotes
-    return item is None or isinstance(item, int | float) or (isinstance(item, str) and re.fullmatch(r"\w[\w.+/-]*", item) is not None)
+    return (
+        item is None
+        or isinstance(item, int | float)
+        or (isinstance(item, str) and re.fullmatch(r"\w[\w.+/-]*", item) is not None)
+    )
 
 
 def read(data: Path) -> Sidecar:
@@ -158,7 +162,9 @@ def _resolve(sidecar: Sidecar, path: PurePosixPath, text_of: ReadText, seen: tup
         return sidecar.resolved()
     parent_path = PurePosixPath(os.path.normpath(path.parent / (sidecar.inherits + SUFFIX)).replace(os.sep, "/"))
     if parent_path in seen:
-        raise MetadataError(f"{path} inherits from itself", code=Code.SIDECAR_BROKEN, evidence=" -> ".join(map(str, seen)))
+        raise MetadataError(
+            f"{path} inherits from itself", code=Code.SIDECAR_BROKEN, evidence=" -> ".join(map(str, seen))
+        )
     text = text_of(parent_path)
     if text is None:
         return sidecar.resolved()
@@ -174,7 +180,7 @@ def write(data: Path, sidecar: Sidecar) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small text file in one step, with ``\\n`` line ends on every system."""
+    r"""Write a small text file in one step, with ``\\n`` line ends on every system."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(text.encode("utf-8"))

@@ -141,7 +141,8 @@ class Quantity:
         match = _TEXT.match(str(text))
         if not match:
             raise MetadataError(
-                f"'{text}' is not a value with a unit", hint="write the number first, as in 200keV, 20mrad, 0.1/angstrom"
+                f"'{text}' is not a value with a unit",
+                hint="write the number first, as in 200keV, 20mrad, 0.1/angstrom",
             )
         numbers = tuple(_number(part) for part in re.split(r"\s*[,;x]\s*", match.group(1)))
         typed = match.group(2)
@@ -172,7 +173,23 @@ def _number(text: Any) -> Number:
 def _unit_hint(typed: str, expected: str) -> str:
     from emdvc.errors import suggest
 
-    common = ("nm", "um", "angstrom", "1/angstrom", "1/nm", "mrad", "keV", "eV", "kV", "deg", "s", "ms", "us", "px", "mm")
+    common = (
+        "nm",
+        "um",
+        "angstrom",
+        "1/angstrom",
+        "1/nm",
+        "mrad",
+        "keV",
+        "eV",
+        "kV",
+        "deg",
+        "s",
+        "ms",
+        "us",
+        "px",
+        "mm",
+    )
     near = suggest(typed, common)
     if near:
         return f"did you mean {near}?"

@@ -34,8 +34,8 @@ class Field:
         What it is, in a few words.
     hyperspy, nexus
         Where HyperSpy and NeXus (NXem) keep the same; empty where they do not. ``T`` stands for
-        ``Acquisition_instrument.TEM``, ``N`` for ``/entry/measurement/eventID/instrument``, ``O`` for ``N/optics``, ``B`` for
-        ``N/ebeam_column``, ``I`` for ``/entry/measurement/instrument``, ``D`` for ``N/detectorID``.
+        ``Acquisition_instrument.TEM``, ``N`` for ``/entry/measurement/eventID/instrument``, ``O`` for ``N/optics``,
+        ``B`` for ``N/ebeam_column``, ``I`` for ``/entry/measurement/instrument``, ``D`` for ``N/detectorID``.
     """
 
     key: str
@@ -233,9 +233,11 @@ def parse_value(key: str, text: str, origin: Origin = Origin.USER) -> Any:
                 raise MetadataError(f"{key} is true or false", evidence=f"got '{text}'")
             return text.lower() in ("true", "yes")
         case "list":
-            parts = [part.strip() for part in text.strip("[]").replace("x", ",").split(",")] if key.endswith(
-                "shape"
-            ) else [part.strip() for part in text.strip("[]").split(",")]
+            parts = (
+                [part.strip() for part in text.strip("[]").replace("x", ",").split(",")]
+                if key.endswith("shape")
+                else [part.strip() for part in text.strip("[]").split(",")]
+            )
             return [int(part) if part.isdigit() else part for part in parts if part]
         case "map":
             raise MetadataError(

@@ -145,9 +145,7 @@ class Sidecar:
             return cls(
                 record={key: value for key, value in mapping.items() if key not in _OWN_KEYS and key != "data"},
                 axes={dim: Axis.from_dict(dim, axis) for dim, axis in (mapping.get("axes") or {}).items()},
-                variables={
-                    name: VariableInfo.from_dict(info) for name, info in (data.get("variables") or {}).items()
-                },
+                variables={name: VariableInfo.from_dict(info) for name, info in (data.get("variables") or {}).items()},
                 main=str(data.get("main") or ""),
                 source=mapping.get("source") or {},
                 provenance=mapping.get("provenance") or {},
@@ -173,11 +171,10 @@ class Sidecar:
         """
         record = merge(parent.record if parent else {}, self.record)
         axes = {}
-        for dim, axis in self.axes.items():
-            above = parent.axes.get(dim) if parent and axis.calibration == INHERITED else None
-            if above is not None:
-                axis = replace(axis, scale=above.scale, offset=above.offset, values=above.values)
-            axes[dim] = calibrate(axis, record)
+        for dim, own in self.axes.items():
+            above = parent.axes.get(dim) if parent and own.calibration == INHERITED else None
+            kept = replace(own, scale=above.scale, offset=above.offset, values=above.values) if above else own
+            axes[dim] = calibrate(kept, record)
         return replace(self, record=record, axes=axes)
 
 

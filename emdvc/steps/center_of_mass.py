@@ -49,10 +49,10 @@ class _Moments(Plan):
 class CenterOfMass(Step):
     """Centre of mass of each diffraction pattern: where the transmitted intensity went.
 
-    ``com_y = sum(y I) / sum(I)`` and likewise x, in pixels counted from the middle of pixel 0; the sums are exact integers, the
-    division is the only rounding. Where the record holds ``diffraction.pixel_size`` (and ``beam.energy``, unless the size is
-    an angle) the tilt of the beam against the centre follows in mrad, by theta = lambda k. With N counts in a disk of
-    radius R its noise is R / (2 sqrt(N)) per axis.
+    ``com_y = sum(y I) / sum(I)`` and likewise x, in pixels counted from the middle of pixel 0; the sums are exact
+    integers, the division is the only rounding. Where the record holds ``diffraction.pixel_size`` (and ``beam.energy``,
+    unless the size is an angle) the tilt of the beam against the centre follows in mrad, by theta = lambda k. With N
+    counts in a disk of radius R its noise is R / (2 sqrt(N)) per axis.
 
     Source: Waddell and Chapman, Optik 54, 83 (1979); Mueller et al., Nature Communications 5, 5653 (2014).
     """

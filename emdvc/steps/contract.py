@@ -110,7 +110,7 @@ class Output:
 
 @dataclass(slots=True)
 class Partial:
-    """What one block of frames gives: per-probe arrays (first dimension: frames of the block), and a partial reduction."""
+    """What one block of frames gives: per-probe arrays (first dimension: its frames), and a partial reduction."""
 
     maps: dict[str, NDArray[Any]] = field(default_factory=dict)
     reduction: Any = None
@@ -126,7 +126,7 @@ class Plan(ABC):
 
     @abstractmethod
     def block(self, frames: NDArray[Any]) -> Partial:
-        """Return what a block of frames, shape (n, *core), gives. Called from several threads; must not keep state."""
+        """Return what a block of frames, shape ``(n, *core)``, gives; called from several threads, keeps no state."""
 
     def merge(self, first: Any, second: Any) -> Any:
         """Return two partial reductions as one; called in the order of the blocks."""

@@ -35,8 +35,8 @@ class Window(BaseModel):
 class EnergyMap(Step):
     """Sum of each spectrum over windows of energy: one map per window, of an element's line or of an edge.
 
-    A channel belongs to a window when its energy E is ``start <= E < stop``. The sums are exact (64-bit integers where the
-    data are integers) and hold all counts of the window, background included. Windows may overlap.
+    A channel belongs to a window when its energy E is ``start <= E < stop``. The sums are exact (64-bit integers where
+    the data are integers) and hold all counts of the window, background included. Windows may overlap.
     """
 
     name = "energy_map"

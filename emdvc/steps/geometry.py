@@ -39,7 +39,8 @@ def wavelength(energy: Quantity) -> float:
 
     Notes
     -----
-    lambda = h / sqrt(2 m E (1 + E / (2 m c^2))); Williams and Carter, Transmission Electron Microscopy, 2nd ed., eq. 1.6.
+    lambda = h / sqrt(2 m E (1 + E / (2 m c^2))); Williams and Carter, Transmission Electron Microscopy, 2nd ed., eq.
+    1.6.
     """
     joule = energy.to("eV").values[0] * _CHARGE
     momentum = math.sqrt(2.0 * _ELECTRON_MASS * joule * (1.0 + joule / (2.0 * _ELECTRON_MASS * _LIGHT**2)))
@@ -60,7 +61,9 @@ def radius_unit(*radii: Quantity | None) -> str:
         if radius is not None
     }
     if len(found) > 1:
-        raise StepError("the radii of one detector must be in one kind of unit", evidence=f"found {', '.join(sorted(found))}")
+        raise StepError(
+            "the radii of one detector must be in one kind of unit", evidence=f"found {', '.join(sorted(found))}"
+        )
     return found.pop() if found else "px"
 
 
@@ -170,7 +173,8 @@ def annulus(
 ) -> NDArray[np.bool_]:
     """Return which pixels lie in ``inner <= r < outer``, so that adjoining annuli neither overlap nor leave a gap.
 
-    The interval is closed below and open above; py4DSTEM's is open at both ends, LiberTEM's open below and closed above.
+    The interval is closed below and open above; py4DSTEM's is open at both ends, LiberTEM's open below and closed
+    above.
     """
     mask = np.ones(squared.shape, np.bool_)
     if inner is not None:

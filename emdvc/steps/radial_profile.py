@@ -51,9 +51,9 @@ class _Profile(Plan):
 class RadialProfile(Step):
     """Mean counts per pixel on rings around the undiffracted beam, for each pattern and for all of them.
 
-    Ring i holds the pixels whose middle lies at ``i w <= r < (i + 1) w``, with w = outer / bins; its coordinate k is the
-    ring's middle radius. Ring sums are exact; the division by the number of pixels is the only rounding. ``pixels`` gives that
-    number, so that the Poisson error of a ring is sqrt(profile / pixels).
+    Ring i holds the pixels whose middle lies at ``i w <= r < (i + 1) w``, with w = outer / bins; its coordinate k is
+    the ring's middle radius. Ring sums are exact; the division by the number of pixels is the only rounding. ``pixels``
+    gives that number, so that the Poisson error of a ring is sqrt(profile / pixels).
     """
 
     name = "radial_profile"
@@ -113,9 +113,7 @@ class RadialProfile(Step):
         return _Profile(source, labels.reshape(-1).astype(np.int32), axis, scanned)
 
 
-def _outer(
-    outer: Quantity | None, source: Input, center: tuple[float, float], scale: geometry.Scale
-) -> float:
+def _outer(outer: Quantity | None, source: Input, center: tuple[float, float], scale: geometry.Scale) -> float:
     if outer is not None:
         kind = geometry.radius_unit(outer)
         if kind == scale.unit:
@@ -128,5 +126,7 @@ def _outer(
     reach_y, reach_x = min(y, height - 1 - y), min(x, width - 1 - x)
     full = min((np.floor(reach_y) + 1) * scale.y, (np.floor(reach_x) + 1) * scale.x)
     if full <= 0:
-        raise StepError("no full ring fits the detector", evidence=f"centre ({y:g}, {x:g}) px", hint="--set outer=RADIUS")
+        raise StepError(
+            "no full ring fits the detector", evidence=f"centre ({y:g}, {x:g}) px", hint="--set outer=RADIUS"
+        )
     return float(full)

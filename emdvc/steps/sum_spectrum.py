@@ -12,8 +12,8 @@ from emdvc.steps.sum_pattern import SumOverFrames
 class SumSpectrum(Step):
     """Sum, mean and maximum of all spectra of a spectrum image, channel by channel.
 
-    The sum is exact (64-bit integers where the data are integers). The maximum shows lines of rare particles that the sum
-    hides.
+    The sum is exact (64-bit integers where the data are integers). The maximum shows lines of rare particles that the
+    sum hides.
     """
 
     name = "sum_spectrum"

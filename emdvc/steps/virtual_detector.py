@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emdvc.errors import StepError
 from emdvc.steps import contract, geometry
@@ -31,14 +31,14 @@ class Detector(BaseModel):
 
 
 class VirtualDetector(Step):
-    """Sum of each diffraction pattern over an annulus or disk around the undiffracted beam, one value per probe position.
+    """Sum of each diffraction pattern over an annulus or disk around the undiffracted beam.
 
-    A pixel belongs to the detector when the distance r of its middle from the centre is ``inner <= r < outer``, so that
-    adjoining annuli neither overlap nor leave a gap. Several detectors cost no more than one: they are read off the same
-    pass. The sums are exact (64-bit integers where the data are integers).
+    One value per probe position. A pixel belongs to the detector when the distance r of its middle from the centre is
+    ``inner <= r < outer``, so that adjoining annuli neither overlap nor leave a gap. Several detectors cost no more than
+    one: they are read off the same pass. The sums are exact (64-bit integers where the data are integers).
 
-    Radii in px depend on no calibration; in 1/angstrom on ``diffraction``; in mrad on ``diffraction`` and ``beam.energy``, by
-    theta = lambda k.
+    Radii in px depend on no calibration; in 1/angstrom on ``diffraction``; in mrad on ``diffraction`` and
+    ``beam.energy``, by theta = lambda k.
     """
 
     name = "virtual_detector"
@@ -53,7 +53,7 @@ class VirtualDetector(Step):
         """Inner radius of a single detector."""
         outer: Radius | None = None
         """Outer radius of a single detector."""
-        detectors: dict[str, Detector] = {}
+        detectors: dict[str, Detector] = Field(default_factory=dict)
         """Several detectors by name, each with `inner` and `outer`."""
         center: Position | None = None
         """Undiffracted beam (y, x); default: the recorded centre, else the middle of the detector."""
@@ -93,9 +93,7 @@ class VirtualDetector(Step):
         for name, detector in parameters.by_name().items():
             unit = geometry.radius_unit(detector.inner, detector.outer)
             scale = geometry.scale_in(source, unit)
-            mask = geometry.annulus(
-                geometry.squared_radii(source, center, scale), detector.inner, detector.outer, unit
-            )
+            mask = geometry.annulus(geometry.squared_radii(source, center, scale), detector.inner, detector.outer, unit)
             if not mask.any():
                 raise StepError(
                     f"the detector '{name}' holds no pixel",

@@ -48,7 +48,9 @@ def test_blocks_cover_the_scan_once(scan: tuple[int, int], chunk: tuple[int, int
     assert len(list(blocks)) == len(blocks)
     frame_bytes = math.prod(frame) * 2
     if math.prod(blocks.block) > 1:
-        assert math.prod(blocks.block) * frame_bytes <= max(SMALL_ENOUGH, LARGE_ENOUGH + math.prod(chunks) * frame_bytes)
+        assert math.prod(blocks.block) * frame_bytes <= max(
+            SMALL_ENOUGH, LARGE_ENOUGH + math.prod(chunks) * frame_bytes
+        )
     if math.prod(chunks) * frame_bytes <= SMALL_ENOUGH:
         assert all(b % c == 0 or b == n for b, c, n in zip(blocks.block, chunks, scan, strict=True))
 

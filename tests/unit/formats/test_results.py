@@ -25,11 +25,16 @@ from emdvc.model.quantity import Quantity
 
 def result(offset: int = 0) -> Result:
     """Return a map over the scan and a profile over rings that the step made itself."""
-    scan = {dim: Axis(dim, 3, Role.SCAN, scale=Quantity(0.5, "nm"), calibration=CALIBRATED_BY[Role.SCAN, dim]) for dim in "yx"}
+    scan = {
+        dim: Axis(dim, 3, Role.SCAN, scale=Quantity(0.5, "nm"), calibration=CALIBRATED_BY[Role.SCAN, dim])
+        for dim in "yx"
+    }
     rings = Axis("k", 4, Role.DETECTOR, scale=Quantity(0.1, "1/angstrom"), offset=Quantity(0.05, "1/angstrom"))
     return Result(
         (
-            ResultVariable("image", ("y", "x"), np.arange(9, dtype="u8").reshape(3, 3) + offset, "counts", title="image"),
+            ResultVariable(
+                "image", ("y", "x"), np.arange(9, dtype="u8").reshape(3, 3) + offset, "counts", title="image"
+            ),
             ResultVariable("profile", ("k",), np.linspace(0, 1, 4), "counts/px"),
         ),
         {**scan, "k": rings},
@@ -54,7 +59,7 @@ def test_same_numbers_same_bytes(tmp_path: Path) -> None:
     write_result(tmp_path / "c" / "v.zarr", result(offset=5), source=tmp_path / "raw" / "s.zarr", picture=b"old")
     write_result(tmp_path / "c" / "v.zarr", result(), source=tmp_path / "raw" / "s.zarr", picture=b"png")
     assert tree(tmp_path / "a") == tree(tmp_path / "b") == tree(tmp_path / "c")
-    assert sorted(os.listdir(tmp_path / "c")) == ["v.png", "v.zarr", "v.zarr.em.yaml"]
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["v.png", "v.zarr", "v.zarr.em.yaml"]
 
 
 def test_other_readers_can_read_it(tmp_path: Path) -> None:
@@ -102,7 +107,7 @@ def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
     living = tmp_path / f".v.zarr.{os.getppid()}.partial"
     living.mkdir()
     write_result(tmp_path / "v.zarr", result())
-    assert sorted(os.listdir(tmp_path)) == sorted([living.name, "v.zarr", "v.zarr.em.yaml"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, "v.zarr", "v.zarr.em.yaml"])
 
 
 def test_what_is_no_result_is_not_overwritten(tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ def test_yaml_round_trip_is_sorted_and_stable() -> None:
     assert "\r" not in text
 
 
-@pytest.mark.parametrize("value", ["yes", "on", "1e-5", "2026-11-21", "0x10", "null", "~", "1_000", ": x", "#", " pad "])
+@pytest.mark.parametrize(
+    "value", ["yes", "on", "1e-5", "2026-11-21", "0x10", "null", "~", "1_000", ": x", "#", " pad "]
+)
 def test_text_that_looks_like_something_else_stays_text(value: str) -> None:
     """A title such as ``on`` or ``1e-5`` comes back as the text that it is."""
     assert files.load_yaml(files.dump_yaml({"title": value}), "test")["title"] == value
@@ -90,8 +92,12 @@ def test_results_inherit_through_a_chain() -> None:
 def test_a_circle_of_inheritance_is_an_error() -> None:
     """Two sidecars that inherit from each other are refused, not followed for ever."""
     a = Sidecar(inherits="b.zarr", provenance={"step": "x"})
-    texts = {PurePosixPath(f"{name}.zarr.em.yaml"): files.dump_yaml(
-        Sidecar(inherits=other, provenance={"step": "x"}).to_dict()) for name, other in (("a", "b.zarr"), ("b", "a.zarr"))}
+    texts = {
+        PurePosixPath(f"{name}.zarr.em.yaml"): files.dump_yaml(
+            Sidecar(inherits=other, provenance={"step": "x"}).to_dict()
+        )
+        for name, other in (("a", "b.zarr"), ("b", "a.zarr"))
+    }
     with pytest.raises(MetadataError) as caught:
         files.resolve(a, PurePosixPath("a.zarr.em.yaml"), texts.get)
     assert caught.value.code == Code.SIDECAR_BROKEN

@@ -49,7 +49,5 @@ def run(name: str, opened: Opened, threads: int = 1, **parameters: Any) -> dict[
 def disk() -> NDArray[np.uint16]:
     """Return 3 x 4 patterns of 33 x 41 px: a disk of radius 6 whose centre moves by (y - 1, x - 2) px from (16, 20)."""
     y, x = np.mgrid[0:33, 0:41]
-    frames = [
-        [((y - 16 - (i - 1)) ** 2 + (x - 20 - (j - 2)) ** 2 < 36) * 50 for j in range(4)] for i in range(3)
-    ]
+    frames = [[((y - 16 - (i - 1)) ** 2 + (x - 20 - (j - 2)) ** 2 < 36) * 50 for j in range(4)] for i in range(3)]
     return np.array(frames, np.uint16)

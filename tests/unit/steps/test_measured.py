@@ -64,7 +64,9 @@ def test_rings_of_gold(realdata: Path) -> None:
     spot = run("center_of_mass", opened, outer="10px", center=f"{y},{x}px")
     center = f"{float(spot['com_y'].values)},{float(spot['com_x'].values)}px"
     profile = run("radial_profile", opened, center=center)["profile"].values
-    rings = [int(low + np.argmax(_above_background(profile, low, high))) for low, high in ((36, 47), (64, 75), (76, 88))]
+    rings = [
+        int(low + np.argmax(_above_background(profile, low, high))) for low, high in ((36, 47), (64, 75), (76, 88))
+    ]
     assert rings == pytest.approx([42, 70, 82], abs=1)
     assert rings[1] / rings[0] == pytest.approx(math.sqrt(8 / 3), abs=1 / 42 * 1.633)
     assert rings[2] / rings[1] == pytest.approx(math.sqrt(11 / 8), abs=1 / 70 * 1.173)

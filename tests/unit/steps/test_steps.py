@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -39,8 +40,9 @@ def test_centre_of_mass_follows_a_known_shift(disk: NDArray[np.uint16]) -> None:
 
 def test_tilt_in_mrad(disk: NDArray[np.uint16]) -> None:
     """One pixel of 0.01 1/angstrom at 200 keV (2.5079 pm) is 0.25079 mrad."""
-    opened = dataset(disk, "y x ky kx", diffraction__pixel_size="0.01/angstrom", beam__energy="200keV",
-                     diffraction__center="16,20px")
+    opened = dataset(
+        disk, "y x ky kx", diffraction__pixel_size="0.01/angstrom", beam__energy="200keV", diffraction__center="16,20px"
+    )
     tilt = run("center_of_mass", opened)["tilt_x"]
     assert tilt.unit == "mrad"
     assert np.allclose(tilt.values[0], 0.250793 * np.array([-2, -1, 0, 1]), atol=1e-6)
@@ -88,10 +90,12 @@ def test_rings_are_complete(disk: NDArray[np.uint16]) -> None:
 
 def test_profile_units_agree(disk: NDArray[np.uint16]) -> None:
     """The same rings, whatever the unit of k."""
-    opened = dataset(disk, "y x ky kx", diffraction__pixel_size="0.2/nm", beam__energy="300kV",
-                     diffraction__center="16,20px")
-    pixels, reciprocal, angles = (run("radial_profile", opened, unit=unit, bins=12) for unit in
-                                  ("px", "1/angstrom", "mrad"))
+    opened = dataset(
+        disk, "y x ky kx", diffraction__pixel_size="0.2/nm", beam__energy="300kV", diffraction__center="16,20px"
+    )
+    pixels, reciprocal, angles = (
+        run("radial_profile", opened, unit=unit, bins=12) for unit in ("px", "1/angstrom", "mrad")
+    )
     assert (pixels["pixels"].values == reciprocal["pixels"].values).all()
     assert (pixels["pixels"].values == angles["pixels"].values).all()
 
@@ -106,7 +110,7 @@ def test_adjoining_annuli_neither_overlap_nor_leave_a_gap(radii: list[int], cy: 
     """Every pixel between the first and the last radius is counted once."""
     radii = sorted(radii)
     frames = np.random.default_rng(1).integers(0, 60000, (2, 33, 41)).astype(np.uint16)
-    rings = {f"r{a}": {"inner": a, "outer": b} for a, b in zip(radii, radii[1:], strict=False)}
+    rings = {f"r{a}": {"inner": a, "outer": b} for a, b in itertools.pairwise(radii)}
     opened = dataset(frames, "frame ky kx")
     center = f"{cy},{cx}px"
     y, x = np.mgrid[0:33, 0:41]
@@ -124,8 +128,9 @@ def test_adjoining_annuli_neither_overlap_nor_leave_a_gap(radii: list[int], cy: 
 def test_overlapping_detectors_are_each_complete(disk: NDArray[np.uint16]) -> None:
     """Detectors in one step may overlap; each equals the one computed alone."""
     opened = dataset(disk, "y x ky kx")
-    several = run("virtual_detector", opened, detectors={"bf": {"outer": 8}, "abf": {"inner": 4, "outer": 8},
-                                                         "all": {"inner": 0}})
+    several = run(
+        "virtual_detector", opened, detectors={"bf": {"outer": 8}, "abf": {"inner": 4, "outer": 8}, "all": {"inner": 0}}
+    )
     assert (several["bf"].values == run("virtual_detector", opened, outer=8)["image"].values).all()
     assert (several["abf"].values == run("virtual_detector", opened, inner=4, outer="8px")["image"].values).all()
     assert (several["all"].values == disk.sum(axis=(2, 3))).all()
@@ -134,8 +139,10 @@ def test_overlapping_detectors_are_each_complete(disk: NDArray[np.uint16]) -> No
 def test_detectors_in_three_units_are_the_same(disk: NDArray[np.uint16]) -> None:
     """5 px of 0.02 1/angstrom at 300 keV (1.96875 pm) are 0.1 1/angstrom and 1.96875 mrad."""
     opened = dataset(disk, "y x ky kx", diffraction__pixel_size="0.02/angstrom", beam__energy="300keV")
-    images = [run("virtual_detector", opened, outer=outer)["image"].values for outer in
-              ("5.01px", "0.1002/angstrom", "1.9726mrad", "1.002/nm")]
+    images = [
+        run("virtual_detector", opened, outer=outer)["image"].values
+        for outer in ("5.01px", "0.1002/angstrom", "1.9726mrad", "1.002/nm")
+    ]
     for image in images[1:]:
         assert (image == images[0]).all()
 
@@ -147,7 +154,11 @@ def test_detectors_in_three_units_are_the_same(disk: NDArray[np.uint16]) -> None
         ("virtual_detector", {"outer": "20px", "center": "3,4"}, ()),
         ("virtual_detector", {"outer": "0.2/angstrom"}, ("diffraction",)),
         ("virtual_detector", {"outer": "20mrad"}, ("beam.energy", "diffraction")),
-        ("virtual_detector", {"detectors": {"a": {"outer": "20px"}, "b": {"outer": "1mrad"}}}, ("beam.energy", "diffraction")),
+        (
+            "virtual_detector",
+            {"detectors": {"a": {"outer": "20px"}, "b": {"outer": "1mrad"}}},
+            ("beam.energy", "diffraction"),
+        ),
         ("radial_profile", {}, ("diffraction.center",)),
         ("radial_profile", {"unit": "1/angstrom"}, ("diffraction",)),
         ("virtual_image", {}, ()),
@@ -179,14 +190,38 @@ def test_a_key_that_is_not_declared_cannot_be_read() -> None:
         (np.full((2, 8, 8), np.nan), "frame ky kx", "virtual_image", {}, Code.STEP_COUNTS, "frame=0, ky=0, kx=0"),
         (-np.eye(8)[None], "frame ky kx", "sum_pattern", {}, Code.STEP_COUNTS, "negative=allow"),
         (-np.eye(8, dtype="i2")[None], "frame ky kx", "sum_pattern", {}, Code.STEP_COUNTS, "frame=0, ky=0, kx=0: -1"),
-        (np.ones((2, 8, 8), "u2"), "frame ky kx", "virtual_detector", {"outer": "2mrad"}, Code.METADATA_MISSING,
-         "--set diffraction.pixel_size"),
-        (np.ones((2, 8, 8), "u2"), "frame ky kx", "virtual_detector", {"outer": 2, "center": "9,3"}, Code.STEP_PARAMETER,
-         "(y, x)"),
-        (np.ones((2, 8, 8), "u2"), "frame ky kx", "virtual_detector", {"inner": 20, "outer": 30}, Code.STEP_PARAMETER,
-         "holds no pixel"),
-        (np.ones((2, 8), "u2"), "x energy", "energy_map", {"windows": {"o": {"start": 1, "stop": 2}}},
-         Code.METADATA_MISSING, "axes.energy.scale"),
+        (
+            np.ones((2, 8, 8), "u2"),
+            "frame ky kx",
+            "virtual_detector",
+            {"outer": "2mrad"},
+            Code.METADATA_MISSING,
+            "--set diffraction.pixel_size",
+        ),
+        (
+            np.ones((2, 8, 8), "u2"),
+            "frame ky kx",
+            "virtual_detector",
+            {"outer": 2, "center": "9,3"},
+            Code.STEP_PARAMETER,
+            "(y, x)",
+        ),
+        (
+            np.ones((2, 8, 8), "u2"),
+            "frame ky kx",
+            "virtual_detector",
+            {"inner": 20, "outer": 30},
+            Code.STEP_PARAMETER,
+            "holds no pixel",
+        ),
+        (
+            np.ones((2, 8), "u2"),
+            "x energy",
+            "energy_map",
+            {"windows": {"o": {"start": 1, "stop": 2}}},
+            Code.METADATA_MISSING,
+            "axes.energy.scale",
+        ),
     ],
 )
 def test_what_a_step_refuses(
