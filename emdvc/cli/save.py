@@ -1,0 +1,56 @@
+"""``emdvc save``: commit all changes and push data and history."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from emdvc.cli import output
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def save(
+    message: Annotated[
+        str | None, typer.Option("-m", "--message", metavar="TEXT", help="What changed and why.")
+    ] = None,
+    no_push: Annotated[bool, typer.Option("--no-push", help="Only commit.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Commit all changes, push the data, then push the history.
+
+    Raw data that was changed is refused, and so is data that is under no version control. When a push fails the commit
+    stays, and `emdvc save` pushes again.
+    """
+    from emdvc.history.project import Project
+    from emdvc.history.saving import save as save_project
+
+    saved = save_project(Project.find(), message, push=not no_push)
+    if json:
+        output.as_json(
+            "save",
+            {
+                "commit": saved.commit.oid if saved.commit else None,
+                "files": saved.files,
+                "sent": saved.sent,
+                "pushed_to": saved.pushed_to,
+                "stale": list(saved.stale),
+                "notes": list(saved.notes),
+            },
+        )
+        return
+    if saved.commit is not None:
+        plural = "s" if saved.files != 1 else ""
+        output.say(f'committed {saved.files} file{plural} as {saved.commit.short} "{saved.commit.subject}"')
+    else:
+        output.say("nothing to commit")
+    if saved.sent is not None:
+        output.say(f"pushed {saved.sent} data files" if saved.sent else "all data is on the remote")
+    if saved.pushed_to is not None:
+        output.say(f"pushed history to {saved.pushed_to}")
+    for note in saved.notes:
+        output.say(note)
+    if saved.stale:
+        output.note(f"warning: results of {', '.join(saved.stale)} are not up to date; dvc repro, then emdvc save")

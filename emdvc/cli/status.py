@@ -1,0 +1,148 @@
+"""``emdvc status``: what changed, what would be recomputed and why, what is not shared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emdvc.cli import output
+
+if TYPE_CHECKING:
+    from emdvc.history.changes import Changes, KeyChange
+    from emdvc.history.status import Shared, Status, Where
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def status(
+    no_remote: Annotated[bool, typer.Option("--no-remote", help="Do not ask the remote what it has.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when there is anything to do.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Say where the project stands.
+
+    What changed since the last commit (raw data, metadata by key, parameters, scripts), what `dvc repro` would run and
+    because of which key, and what is not yet on the remote.
+    """
+    from emdvc.history.project import Project
+    from emdvc.history.status import status as find_status
+
+    found = find_status(Project.find(), ask_remote=not no_remote)
+    if json:
+        output.as_json("status", _plain(found))
+    else:
+        _print(found)
+    if exit_code and found:
+        raise typer.Exit(1)
+
+
+def _print(found: Status) -> None:
+    if found.undone:
+        output.note(f"an interrupted `{found.undone}` was taken back")
+    output.say(_where(found.where))
+    for heading, lines in (
+        ("changed since then", _changes(found)),
+        ("dvc repro would run", [(rerun.stage, f"because {_joined(rerun.because)}") for rerun in found.reruns]),
+        ("not fetched", [(path, "dvc pull") for path in found.absent]),
+        *([_sharing(found.shared)] if found.shared is not None else []),
+    ):
+        if lines:
+            output.say(heading)
+            width = max(len(label) for label, _ in lines)
+            for label, text in lines:
+                output.say(f"  {label:<{width}}  {text}".rstrip())
+    if not found:
+        output.say("nothing changed, every result is up to date" + _shared_too(found.shared))
+    elif not found.changes and not found.raw_problems and not found.reruns:
+        output.say("nothing changed, every result is up to date")
+
+
+def _where(where: Where) -> str:
+    branch = f"on {where.branch}" if where.branch else "on no branch"
+    if where.commit is None:
+        return f"{branch}, before the first commit"
+    text = f'{branch} at {where.commit.short} "{where.commit.subject}"'
+    if where.upstream:
+        parts = [f"{count} {word}" for count, word in ((where.ahead, "ahead of"), (where.behind, "behind")) if count]
+        text += f", {' and '.join(parts)} {where.upstream}" if parts else f", as {where.upstream}"
+    return text
+
+
+def _joined(because: tuple[str, ...], most: int = 3) -> str:
+    rest = len(because) - most
+    return "; ".join(because[:most]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+_CHANGED = "IS NOT WHAT WAS RECORDED; `dvc checkout --force {0}` brings it back"
+
+
+def _changes(found: Status) -> list[tuple[str, str]]:
+    changes: Changes = found.changes
+    lines = [("conflict", f"{path} was merged with conflicts") for path in changes.unmerged]
+    lines += [("raw data", f"{raw.path} {_CHANGED.format(raw.path)}") for raw in found.raw_problems]
+    lines += [("raw data", f"{change.path} {change.how}") for change in changes.raw]
+    lines += [("metadata", f"{change.where}: {change.key} {change}") for change in changes.metadata]
+    lines += [("parameter", f"{change.key} {_parameter(change)}") for change in changes.parameters]
+    lines += [("stage", f"{change.path} {change.how}") for change in changes.pipeline]
+    lines += [("result", f"{change.path} {change.how}") for change in changes.results]
+    lines += [("file", f"{change.path} {change.how}") for change in changes.files]
+    return lines
+
+
+def _parameter(change: KeyChange) -> str:
+    if change.old is None:
+        return "added" if change.new in (None, {}) else f"set to {change.new}"
+    return f"removed (was {change.old})" if change.new is None else str(change)
+
+
+def _sharing(shared: Shared) -> tuple[str, list[tuple[str, str]]]:
+    if shared.remote is None:
+        return "not shared", [("no remote", "emdvc init --remote NAME=URL adds one")]
+    if shared.problem is not None:
+        return f"remote {shared.remote} could not be asked", [("", shared.problem)]
+    lines = [(path, "emdvc save, or dvc push") for path in shared.lacking]
+    lines += [(path, "NEITHER HERE NOR THERE") for path in shared.lost]
+    return f"not on remote {shared.remote} ({shared.url})", lines
+
+
+def _shared_too(shared: Shared | None) -> str:
+    return f", everything is on {shared.remote}" if shared is not None and shared.remote else ""
+
+
+def _plain(found: Status) -> dict[str, Any]:
+    commit, changes, shared = found.where.commit, found.changes, found.shared
+    return {
+        "clean": not found,
+        "where": {
+            "branch": found.where.branch,
+            "commit": commit.oid if commit else None,
+            "subject": commit.subject if commit else None,
+            "date": commit.date if commit else None,
+            "upstream": found.where.upstream,
+            "ahead": found.where.ahead,
+            "behind": found.where.behind,
+        },
+        "changed": {
+            "raw": [change.to_dict() for change in (*found.raw_problems, *changes.raw)],
+            "metadata": [change.to_dict() for change in changes.metadata],
+            "parameters": [change.to_dict() for change in changes.parameters],
+            "stages": [change.to_dict() for change in changes.pipeline],
+            "results": [change.to_dict() for change in changes.results],
+            "files": [change.to_dict() for change in changes.files],
+            "unmerged": list(changes.unmerged),
+        },
+        "would_run": [rerun.to_dict() for rerun in found.reruns],
+        "shared": None
+        if shared is None
+        else {
+            "remote": shared.remote,
+            "url": shared.url,
+            "lacking": list(shared.lacking),
+            "lost": list(shared.lost),
+            "problem": shared.problem,
+        },
+        "absent": list(found.absent),
+        "undone": found.undone,
+    }

@@ -1,0 +1,1 @@
+"""Git and DVC: the project, its revisions, its stages, its raw data. The only part of emdvc that imports dvc."""

@@ -1,0 +1,153 @@
+"""The adapter over DVC: stages and their state."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from emdvc.history.dvc import repository
+from emdvc.history.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """A stage or a ``.dvc`` file, and in what it differs from what was recorded.
+
+    Parameters
+    ----------
+    name
+        Address: the stage's name, or the path of the ``.dvc`` file.
+    source
+        Whether it is a ``.dvc`` file.
+    deps, outs
+        Paths, relative to the project.
+    changed_deps
+        Path -> how (``modified``, ``deleted``, ``new``).
+    changed_params
+        File -> key -> how.
+    changed_outs
+        Path -> how (``modified``, ``deleted``, ``not in cache``).
+    changed_command
+        Whether ``cmd`` was edited.
+    never_run
+        Whether nothing is recorded of it yet.
+    frozen
+        Whether it is kept from running.
+    """
+
+    name: str
+    source: bool
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    changed_deps: dict[str, str] = field(default_factory=dict)
+    changed_params: dict[str, dict[str, str]] = field(default_factory=dict)
+    changed_outs: dict[str, str] = field(default_factory=dict)
+    changed_command: bool = False
+    always: bool = False
+    never_run: bool = False
+    frozen: bool = False
+
+    @property
+    def dirty(self) -> bool:
+        """Whether anything differs."""
+        return bool(
+            self.changed_deps
+            or self.changed_params
+            or self.changed_outs
+            or self.changed_command
+            or self.always
+            or self.never_run
+        )
+
+
+def states(project: Project, targets: list[PurePosixPath] | None = None) -> list[StageState]:
+    """Return the state of every stage and every ``.dvc`` file.
+
+    Parameters
+    ----------
+    targets
+        Only what tracks one of these paths.
+    """
+    wanted = {str(path) for path in targets} if targets is not None else None
+    with repository(project) as repo:
+        from dvc.repo import lock_repo
+
+        with lock_repo(repo):
+            stages = list(repo.index.stages)
+            return [
+                _state(stage, paths)
+                for stage, paths in ((stage, tuple(_relative(out.fs_path) for out in stage.outs)) for stage in stages)
+                if wanted is None or wanted & {*paths, stage.addressing}
+            ]
+
+
+def _state(stage: Any, paths: tuple[str, ...]) -> StageState:
+    from dvc.dependency import ParamsDependency
+
+    never_run = not stage.is_data_source and not any(out.hash_info for out in stage.outs)
+    deps: dict[str, str] = {}
+    params: dict[str, dict[str, str]] = {}
+    changed_outs: dict[str, str] = {}
+    reported = stage.status().get(stage.addressing, [])
+    command = always = False
+    for part in reported:
+        if isinstance(part, str):
+            command |= part == "changed command"
+            always |= part == "always changed"
+            continue
+        changed_outs |= {str(path): str(how) for path, how in part.get("changed outs", {}).items()}
+        for path, how in part.get("changed deps", {}).items():
+            if isinstance(how, dict):
+                params[str(path)] = {str(key): str(state) for key, state in how.items()}
+            elif any(isinstance(dep, ParamsDependency) and str(dep) == str(path) for dep in stage.deps):
+                params[str(path)] = {"": str(how)}
+            else:
+                deps[str(path)] = str(how)
+    return StageState(
+        stage.addressing,
+        stage.is_data_source,
+        tuple(_relative(dep.fs_path) for dep in stage.deps if dep.protocol == "local"),
+        paths,
+        deps,
+        params,
+        changed_outs,
+        command,
+        always,
+        never_run,
+        bool(stage.frozen),
+    )
+
+
+def _relative(path: str) -> str:
+    return os.path.relpath(path).replace(os.sep, "/")
+
+
+def check(project: Project) -> None:
+    """Check that DVC understands the pipeline: no cycle, no output that two stages write.
+
+    Raises
+    ------
+    ProjectError
+        It does not.
+    """
+    with repository(project) as repo:
+        repo.index.check_graph()
+
+
+def resolved_stage(project: Project, name: str) -> dict[str, Any] | None:
+    """Return a stage of dvc.yaml with its template filled in (``foreach``, ``matrix``), in dvc.yaml's own form."""
+    with repository(project) as repo:
+        from dvc.dependency import ParamsDependency
+
+        stage = next((stage for stage in repo.index.stages if stage.addressing.rpartition(":")[2] == name), None)
+        if stage is None or stage.cmd is None:
+            return None
+        params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+        return {
+            "cmd": stage.cmd,
+            "deps": [_relative(dep.fs_path) for dep in stage.deps if dep not in params],
+            "outs": [_relative(out.fs_path) for out in stage.outs],
+            "params": [{_relative(dep.fs_path): list(dep.params)} for dep in params],
+        }

@@ -1,0 +1,211 @@
+"""Making a folder a project, or completing one: git, DVC, settings that cannot corrupt data, folders, attributes.
+
+Every part is made only where it lacks; lines and settings that are there stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emdvc.errors import ConflictError, UsageError
+from emdvc.formats.sidecar import write_text
+from emdvc.history import dvc, dvc_settings, git
+from emdvc.history.project import Project, git_root_of, shown
+from emdvc.history.remote_url import RemoteUrl
+
+#: DVC's settings of every project. Hard links and symbolic links are left out: a program that writes in place through
+#: one changes the cache, and with it every other copy. The number of checksum threads is fixed, so that it is the same
+#: wherever the project is cloned.
+SETTINGS: dict[str, dict[str, str]] = {
+    "core": {"autostage": "true", "analytics": "false", "check_update": "false", "checksum_jobs": "4"},
+    "cache": {"type": "reflink,copy"},
+}
+
+#: File -> lines that it must have.
+LINES: dict[str, tuple[str, ...]] = {
+    ".dvcignore": ("*.partial",),
+    ".gitignore": ("*.partial",),
+    ".gitattributes": (
+        "*.em.yaml text eol=lf diff=emdvc",
+        "*.dvc text eol=lf",
+        "dvc.lock text eol=lf",
+        "dvc.yaml text eol=lf",
+        "params.yaml text eol=lf",
+        ".emdvc/*.yaml text eol=lf",
+        "*.png binary",
+    ),
+    ".dvc/.gitignore": ("/config.local", "/tmp", "/cache"),
+}
+
+#: File -> text that it is made with.
+TEXTS: dict[str, str] = {
+    "raw/README.md": (
+        "What instruments wrote, byte for byte. Files get here by `emdvc add FILE`, are read-only, and never change.\n"
+        "Beside each lies its sidecar `FILE.em.yaml`: there the metadata is completed and calibrations are corrected.\n"
+    ),
+    "results/README.md": (
+        "What stages computed from raw/. Everything here can be made again by `dvc repro`; nothing is edited by hand.\n"
+    ),
+    "scripts/README.md": (
+        "Your own processing: scripts and notebooks that stages of dvc.yaml run. They are kept by git.\n"
+    ),
+    "params.yaml": (
+        "# Parameters of the stages, under each stage's name; with units, as in 20px, 10mrad, 0.5/angstrom.\n"
+        "# `emdvc stage add` writes here, and so may you: `dvc repro` then runs what depends on it.\n"
+    ),
+    ".emdvc/config.yaml": "# Settings of emdvc in this project.\nversion: 1\n",
+    ".emdvc/steps.yaml": (
+        "# Versions of the steps that the stages were made with; a newer version reruns a stage.\n"
+        "# Written by `emdvc stage add` and `emdvc stage update`.\n"
+    ),
+}
+
+#: Git's settings of each clone: the header of a difference's hunk names the section of the sidecar.
+GIT_SETTINGS = {"diff.emdvc.xfuncname": "^[A-Za-z_][A-Za-z_0-9]*:.*$"}
+
+
+@dataclass(slots=True)
+class Report:
+    """What was made, and what was there already.
+
+    Parameters
+    ----------
+    project
+        The project.
+    made, kept
+        Parts of it, in words a person understands.
+    notes
+        What a person should know, such as a setting that differs from the usual one.
+    """
+
+    project: Project
+    made: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def initialise(folder: Path, remote: str | None = None) -> Report:
+    """Make a folder a project, or complete one.
+
+    Parameters
+    ----------
+    folder
+        Made when it does not exist.
+    remote
+        ``NAME=URL`` of the default remote for data.
+
+    Raises
+    ------
+    UsageError
+        The folder lies inside another project, or the remote is none that can be used.
+    ConflictError
+        A remote with that name has another URL.
+    EnvironmentFault
+        Git is missing; a package for this kind of remote is missing.
+    """
+    root = Path(os.path.abspath(folder))  # noqa: PTH100
+    _refuse(root)
+    wanted = RemoteUrl.parse(remote, root) if remote is not None else None
+    root.mkdir(parents=True, exist_ok=True)
+    report = Report(Project(root, root))
+    _repositories(report)
+    _settings(report, wanted)
+    files = [*_lines(report), *_texts(report)]
+    configure_clone(report.project)
+    git.add([report.project.in_git(file) for file in [*files, ".dvc/config"]], report.project.git_root)
+    return report
+
+
+def configure_clone(project: Project) -> None:
+    """Write git's settings that a clone does not bring along."""
+    for key, value in GIT_SETTINGS.items():
+        if git.config(key, project.git_root) is None:
+            git.set_config(key, value, project.git_root)
+
+
+def _refuse(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{shown(root)} is a file", hint="name a folder")
+    above = next((folder for folder in root.parents if (folder / ".dvc").is_dir()), None)
+    if above is not None and not (root / ".dvc").is_dir():
+        raise UsageError(
+            f"{root} lies inside another project", evidence=f"that one is {above}", hint=f"emdvc init {above}"
+        )
+
+
+def _repositories(report: Report) -> None:
+    root = report.project.root
+    git_root = git_root_of(root)
+    if git_root is None:
+        branch = [] if git.config("init.defaultBranch", root) else ["--initial-branch=main"]
+        git.run(["init", "--quiet", *branch], root)
+        git_root = root
+        report.made.append("git repository")
+    else:
+        report.kept.append("git repository" if git_root == root else f"git repository {shown(git_root)}")
+    report.project = Project(root, git_root)
+    if (root / ".dvc").is_dir():
+        report.kept.append("DVC")
+    else:
+        dvc.initialise(root, subdir=git_root != root)
+        report.made.append("DVC")
+
+
+def _settings(report: Report, remote: RemoteUrl | None) -> None:
+    root = report.project.root
+    have = dvc_settings.project_settings(root)
+    wanted = {section: dict(values) for section, values in SETTINGS.items()}
+    if remote is not None:
+        section = remote.section
+        known = have.get(section, {})
+        if known and known.get("url") != remote.url:
+            raise ConflictError(
+                f"the remote {remote.name} has another URL",
+                evidence=f"it is {known.get('url')}",
+                hint=f"dvc remote modify {remote.name} url {remote.url}",
+            )
+        wanted[section] = {"url": remote.url, "verify": "true"}
+        wanted["core"]["remote"] = remote.name
+        default = have.get("core", {}).get("remote")
+        if default not in (None, remote.name):
+            report.notes.append(f"{default} stays the default remote; to change it: dvc remote default {remote.name}")
+    made = dvc_settings.complete_settings(root, wanted)
+    report.made += [f"setting {name.replace(chr(34), '')}" for name in made]
+    for section, values in SETTINGS.items():
+        for key, value in values.items():
+            found = have.get(section, {}).get(key)
+            if found not in (None, value):
+                report.notes.append(f"{section}.{key} stays {found} (emdvc sets {value})")
+    if not made:
+        report.kept.append("settings")
+
+
+def _lines(report: Report) -> list[str]:
+    files = []
+    for name, lines in LINES.items():
+        path = report.project.root / name
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        have = {line.strip() for line in text.splitlines()}
+        lacking = [line for line in lines if line not in have]
+        if lacking:
+            start = text if not text or text.endswith("\n") else text + "\n"
+            write_text(path, start + "\n".join(lacking) + "\n")
+            files.append(name)
+        (report.made if lacking else report.kept).append(f"{name}{' (completed)' if text and lacking else ''}")
+    return files
+
+
+def _texts(report: Report) -> list[str]:
+    files = []
+    for name, text in TEXTS.items():
+        path = report.project.root / name
+        if path.exists():
+            report.kept.append(name)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+        files.append(name)
+        report.made.append(name)
+    return files

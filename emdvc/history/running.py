@@ -1,0 +1,117 @@
+"""What ``emdvc run`` must know before it computes: the stage, its parameters, and that nothing is hidden from DVC."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emdvc.errors import Code, ProjectError, StepError
+from emdvc.formats.dataset import locate
+from emdvc.formats.sidecar import path_of
+from emdvc.history.project import Project
+from emdvc.history.stages import StageInfo, declared, parameters_of
+from emdvc.model.sidecar import Sidecar
+from emdvc.steps.contract import Step
+from emdvc.steps.parameters import merge_settings, parse_settings, validate
+from emdvc.steps.registry import find
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a step, made ready.
+
+    Parameters
+    ----------
+    step, parameters
+        The step and its validated parameters.
+    source
+        The input.
+    name
+        What messages and the provenance call the input: its path from the project's root, or as typed.
+    """
+
+    step: Step
+    parameters: Any
+    source: Path
+    name: str
+
+    @property
+    def inherited(self) -> Path | None:
+        """The input whose sidecar holds for the result too; None where the input has no sidecar."""
+        data, _ = locate(self.source)
+        return data if path_of(data).is_file() else None
+
+    def inputs(self, sidecar: Sidecar) -> dict[str, Any]:
+        """Return what the provenance says of the input: its path and the content digest of its main array."""
+        info = sidecar.variables.get(sidecar.main)
+        return {self.name: {"digest": info.digest if info is not None else ""}}
+
+
+def context(
+    step_name: str, source: str, output: Path, *, params: str | None = None, settings: Sequence[str] = ()
+) -> Run:
+    """Return a run made ready.
+
+    Parameters
+    ----------
+    step_name, source, output
+        As on the command line.
+    params
+        Section of params.yaml; by default that of the stage which has this output.
+    settings
+        ``KEY=VALUE`` texts that win over params.yaml.
+
+    Raises
+    ------
+    StepError
+        The step or a parameter is unknown, or the project was computed with another version of the step.
+    ProjectError
+        The stage does not declare a metadata key that the step reads: DVC would not see its changes.
+    """
+    step = find(step_name)
+    project = Project.find_or_none()
+    stage = declared(project, output) if project is not None else None
+    values: Mapping[str, Any] = {}
+    if params is not None:
+        if project is None:
+            raise ProjectError("--params names a section of a project's params.yaml", hint="emdvc init")
+        values = parameters_of(project, params)
+    elif stage is not None:
+        values = stage.parameters
+    parameters = validate(step, merge_settings(values, parse_settings(list(settings))))
+    if stage is not None:
+        _check_version(step, stage)
+        _check_declared(step, parameters, stage)
+    path = Path(source)
+    return Run(step, parameters, path, _name(path, project))
+
+
+def _name(path: Path, project: Project | None) -> str:
+    if project is None:
+        return path.as_posix()
+    relative = os.path.relpath(path.absolute(), project.root)
+    return path.as_posix() if relative.startswith("..") else Path(relative).as_posix()
+
+
+def _check_version(step: Step, stage: StageInfo) -> None:
+    if stage.version is not None and stage.version != step.version:
+        raise StepError(
+            f"this project uses version {stage.version} of {step.name}, this emdvc has version {step.version}",
+            code=Code.STEP_VERSION,
+            evidence="recorded in .emdvc/steps.yaml",
+            hint=f"emdvc stage update {stage.name} takes the new version; dvc repro then recomputes what depends on it",
+        )
+
+
+def _check_declared(step: Step, parameters: Any, stage: StageInfo) -> None:
+    for key in step.metadata(parameters):
+        if not any(key == name or key.startswith(f"{name}.") for name in stage.metadata):
+            raise ProjectError(
+                f"stage '{stage.name}' reads the metadata key {key} but does not declare it",
+                code=Code.STAGE_UNDECLARED,
+                evidence="a change of it would not rerun the stage",
+                hint=f"emdvc stage update {stage.name}",
+            )

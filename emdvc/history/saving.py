@@ -1,0 +1,171 @@
+"""``emdvc save``: everything that changed in one commit, data pushed before the history that speaks of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from emdvc.errors import EmdvcError, EnvironmentFault, UsageError
+from emdvc.formats import sidecar as sidecars
+from emdvc.history import dvc_pipeline, dvc_remote, git, raw_guard, rerun
+from emdvc.history.git import Commit
+from emdvc.history.journal import recover
+from emdvc.history.lock import writing
+from emdvc.history.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was done.
+
+    Parameters
+    ----------
+    commit
+        The commit; None when there was nothing to commit.
+    files
+        Number of files in it.
+    sent
+        Number of data files that were pushed; None when data was not pushed.
+    pushed_to
+        Where the history was pushed; None when it was not.
+    stale
+        Stages whose results are not up to date.
+    notes
+        Why something was not pushed.
+    """
+
+    commit: Commit | None
+    files: int
+    sent: int | None
+    pushed_to: str | None
+    stale: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def save(project: Project, message: str | None, *, push: bool = True) -> Saved:
+    """Commit all changes, then push data, then history.
+
+    Parameters
+    ----------
+    message
+        Of the commit; None only when there is nothing to commit.
+    push
+        Whether to push.
+
+    Raises
+    ------
+    ConflictError
+        Raw data is not what was recorded, or a merge is not finished.
+    UsageError
+        Data lies in the project that is under no version control; a message lacks.
+    MetadataError
+        A changed sidecar is damaged or holds an impossible unit.
+    EnvironmentFault
+        A push failed; the commit stays.
+    """
+    recover(project)
+    with writing(project, "emdvc save"):
+        states = dvc_pipeline.states(project)
+        changes = [change for change in git.changes(project.git_root) if _inside(project, change.path)]
+        raw_guard.refuse_conflicts(changes)
+        raw_guard.refuse_changed_raw(project, states, changes)
+        raw_guard.refuse_unversioned(project, changes)
+        raw_guard.check_sidecars(project, changes)
+        stale = tuple(one.stage for one in rerun.would_run(project, states))
+        commit = _commit(project, message) if changes else None
+        sent, pushed_to, notes = _push(project, commit) if push else (None, None, [])
+    return Saved(commit, len(changes) if commit else 0, sent, pushed_to, stale, tuple(notes))
+
+
+def _inside(project: Project, path: str) -> bool:
+    return PurePosixPath(path).is_relative_to(project.prefix)
+
+
+def _commit(project: Project, message: str | None) -> Commit:
+    if not message or not message.strip():
+        raise UsageError("a commit needs a message", hint='emdvc save -m "what changed and why"')
+    root = project.git_root
+    index = root / git.git(["rev-parse", "--git-path", "index"], root)
+    before = index.read_bytes() if index.exists() else None
+    try:
+        git.run(["add", "--all", "--", "."], project.root)
+        # in a larger repository only what belongs to the project
+        where = [] if project.root == root else ["--", "."]
+        git.run(["commit", "--quiet", "--file=-", *where], project.root, stdin=message.encode())
+    except EmdvcError:
+        _restore(index, before)
+        raise
+    made = git.head(root)
+    assert made is not None
+    return made
+
+
+def _restore(index: Path, before: bytes | None) -> None:
+    if before is None:
+        index.unlink(missing_ok=True)
+    else:
+        index.write_bytes(before)
+
+
+def _push(project: Project, commit: Commit | None) -> tuple[int | None, str | None, list[str]]:
+    notes: list[str] = []
+    sent: int | None = None
+    remote = dvc_remote.default_remote(project)
+    try:
+        if remote is None:
+            notes.append("data was not pushed: there is no remote (emdvc init --remote NAME=URL)")
+        else:
+            sent = dvc_remote.push(project, _unshared(project))
+        pushed_to = _push_history(project, notes)
+    except EmdvcError as error:
+        done = f"committed as {commit.short}; " if commit is not None else ""
+        raise EnvironmentFault(
+            error.cause,
+            code=error.code,
+            evidence=done + (error.evidence or ""),
+            hint=error.hint if "git pull" in (error.hint or "") else "once it is mended, `emdvc save` pushes again",
+        ) from error
+    _remember(project)
+    return sent, pushed_to, notes
+
+
+def _unshared(project: Project) -> list[str]:
+    """Return the commits whose data may not be on the remote yet: those that no git remote has, since the last save."""
+    root = project.git_root
+    if git.head(root) is None:
+        return []
+    marker = project.journal_dir / "shared"
+    known = marker.read_text(encoding="utf-8").split() if marker.exists() else []
+    known = [oid for oid in known if git.commit_of(oid, root) is not None]
+    return git.git(["rev-list", "HEAD", "--not", "--remotes", *known], root).split()
+
+
+def _remember(project: Project) -> None:
+    head = git.head(project.git_root)
+    if head is not None:
+        sidecars.write_text(project.journal_dir / "shared", head.oid + "\n")
+
+
+def _push_history(project: Project, notes: list[str]) -> str | None:
+    root = project.git_root
+    branch, upstream = git.branch(root), git.upstream(root)
+    if branch is None:
+        notes.append("history was not pushed: no branch is checked out (git switch -c NAME)")
+        return None
+    if git.head(root) is None:
+        return None
+    if upstream is None and "origin" not in git.remotes(root):
+        notes.append("history was not pushed: there is no git remote (git remote add origin URL)")
+        return None
+    try:
+        git.push(root, *([] if upstream else ["--set-upstream", "origin", branch]))
+    except EnvironmentFault as error:
+        if any(word in (error.evidence or "") for word in ("rejected", "failed to push")):
+            raise EnvironmentFault(
+                "others have pushed meanwhile",
+                code=error.code,
+                evidence=error.evidence,
+                hint="git pull --rebase, dvc checkout, then emdvc save",
+            ) from error
+        raise
+    return git.upstream(root)
