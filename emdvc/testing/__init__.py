@@ -1,0 +1,1 @@
+"""Simulated measurements whose truth is known, and Hypothesis strategies: for tests of emdvc and of your own steps."""
