@@ -26,14 +26,6 @@ class S3Server:
     bucket: str
 
 
-@dataclass(frozen=True)
-class SshRemote:
-    """A folder that is reached over SSH."""
-
-    url: str
-    key: Path
-
-
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """Start an S3 service (moto: the protocol, kept in memory) with one bucket."""
@@ -67,8 +59,11 @@ def s3_remote(
 
 
 @pytest.fixture
-def ssh_remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshRemote]:
-    """Start an OpenSSH server with keys made for it, or skip where none is installed."""
+def ssh_remote(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Start an OpenSSH server with keys made for it and return the URL of a folder, or skip where none is installed.
+
+    The key is found as a person's is: by the SSH settings in the home folder, which is a temporary one.
+    """
     sshd = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
     if sshd is None or shutil.which("ssh-keygen") is None:
         pytest.skip("no OpenSSH server is installed")
@@ -97,7 +92,10 @@ def ssh_remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshRemote]:
     process = subprocess.Popen([sshd, "-D", "-E", str(log), "-f", str(state / "sshd_config")])
     try:
         _wait_for(port, process, log)
-        yield SshRemote(f"ssh://{getpass.getuser()}@127.0.0.1:{port}{state / 'store'}", state / "user")
+        (state / ".ssh").mkdir()
+        (state / ".ssh" / "config").write_text(f"Host 127.0.0.1\n  IdentityFile {state / 'user'}\n")
+        monkeypatch.setenv("HOME", str(state))
+        yield f"ssh://{getpass.getuser()}@127.0.0.1:{port}{state / 'store'}"
     finally:
         _end(process)
 
