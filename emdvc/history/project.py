@@ -62,6 +62,20 @@ class Project:
         except ProjectError:
             return None
 
+    @classmethod
+    def of_pipeline(cls) -> Project | None:
+        """Return the project seen from the nearest folder with a ``dvc.yaml``, as a stage sees it that DVC runs there.
+
+        A repository may hold several pipelines, each in a folder with its own dvc.yaml and params.yaml.
+        """
+        project = cls.find_or_none()
+        if project is None:
+            return None
+        here = Path.cwd()
+        folders = [folder for folder in (here, *here.parents) if folder.is_relative_to(project.root)]
+        nearest = next((folder for folder in folders if (folder / "dvc.yaml").is_file()), project.root)
+        return cls(nearest, project.git_root)
+
     @property
     def prefix(self) -> PurePosixPath:
         """The project's own path inside the git repository; ``.`` when both roots are the same."""

@@ -72,7 +72,7 @@ def context(
         The stage does not declare a metadata key that the step reads: DVC would not see its changes.
     """
     step = find(step_name)
-    project = Project.find_or_none()
+    project = Project.of_pipeline()
     stage = declared(project, output) if project is not None else None
     values: Mapping[str, Any] = {}
     if params is not None:
