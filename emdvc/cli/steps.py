@@ -25,7 +25,7 @@ def steps(
     if name is not None:
         description = rendered.describe(registry.find(name))
         if json:
-            output.as_json("step", description)
+            output.as_json("step", {"step": description})
         else:
             output.say(rendered.as_text(description))
         return
