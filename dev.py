@@ -4,7 +4,7 @@
 
     python3.11 dev.py demo [FOLDER]       the whole path on a simulated scan, with commentary
     python3.11 dev.py test [-- ARGS]      all tests; ARGS go to pytest
-    python3.11 dev.py check               what CI runs: lint, types, imports, docs, examples, tests
+    python3.11 dev.py check               what CI runs besides: lint, types, imports, docs, examples
 
 Needs Python 3.11 or later, git, and a package index that pip can reach. Nothing is installed outside this folder.
 """
@@ -38,7 +38,7 @@ def main() -> int:
     demo.add_argument("folder", nargs="?", type=Path, help="new or empty folder (default: emdvc-demo, here)")
     test = commands.add_parser("test", help="all tests")
     test.add_argument("arguments", nargs="*", help="after --: arguments for pytest")
-    commands.add_parser("check", help="lint, types, imports, docs, examples, tests")
+    commands.add_parser("check", help="lint, types, imports, docs, examples")
     asked = parser.parse_args()
     require_machine()
     if asked.command == "demo":
@@ -46,13 +46,14 @@ def main() -> int:
         return run(PYTHON, "-m", "emdvc", "demo", asked.folder or free_folder("emdvc-demo"))
     if asked.command == "test":
         install(TEST)
-        return run(PYTHON, "-m", "pytest", *asked.arguments, cwd=ROOT)
+        # one worker per processor: most tests wait for processes of their own
+        return run(PYTHON, "-m", "pytest", "-n", "logical", "--dist", "worksteal", *asked.arguments, cwd=ROOT)
     install(CHECK)
     return check()
 
 
 def check() -> int:
-    """Run every check, also after one has failed, and name those that failed; the tests come last."""
+    """Run every check, also after one has failed, and name those that failed."""
     built = ROOT / "docs" / "_build"
     checks = {
         "ruff": (PYTHON, "-m", "ruff", "check"),
@@ -61,7 +62,6 @@ def check() -> int:
         "imports": (BIN / "lint-imports",),
         "docs": (PYTHON, "-m", "sphinx", "-W", "-n", "-q", "--keep-going", "-b", "html", "docs", built / "html"),
         "examples": (PYTHON, "tools/reproduce_examples.py"),
-        "tests": (PYTHON, "-m", "pytest"),
     }
     failed = []
     for name, command in checks.items():
@@ -113,6 +113,8 @@ def run(*command: object, cwd: Path | None = None) -> int:
     """Run a program of the environment, which is first on its PATH, and return its exit status."""
     path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
     environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV)}
+    # each command of emdvc is a process of its own: without byte code it would compile every module anew
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run([str(part) for part in command], cwd=cwd, env=environment, check=False).returncode
 
 

@@ -116,7 +116,8 @@ def _report(error: EmdvcError) -> int:
 
 def _environment_fault(error: OSError) -> EmdvcError:
     where = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC):
+    # no space, no quota left, or a file larger than the system allows
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None), errno.EFBIG):
         return EnvironmentFault(
             "the disk is full",
             code=Code.DISK_FULL,

@@ -10,6 +10,7 @@ from emdvc.cli import output
 
 if TYPE_CHECKING:
     from emdvc.history.changes import Changes, KeyChange
+    from emdvc.history.pictures import Outdated
     from emdvc.history.status import Shared, Status, Where
 
 app = typer.Typer(rich_markup_mode=None)
@@ -45,6 +46,7 @@ def _print(found: Status) -> None:
     for heading, lines in (
         ("changed since then", _changes(found)),
         ("dvc repro would run", [(rerun.stage, f"because {_joined(rerun.because)}") for rerun in found.reruns]),
+        ("scale bars of an older calibration", [_redraw(picture) for picture in found.pictures]),
         ("not fetched", [(path, "dvc pull") for path in found.absent]),
         *([_sharing(found.shared)] if found.shared is not None else []),
     ):
@@ -57,6 +59,11 @@ def _print(found: Status) -> None:
         output.say("nothing changed, every result is up to date" + _shared_too(found.shared))
     elif not found.changes and not found.raw_problems and not found.reruns:
         output.say("nothing changed, every result is up to date")
+
+
+def _redraw(picture: Outdated) -> tuple[str, str]:
+    line = f"drawn with {picture.drawn}, now {picture.now}; `dvc repro --force --single-item {picture.stage}` redraws it"
+    return str(picture.picture), line
 
 
 def _where(where: Where) -> str:
@@ -144,5 +151,9 @@ def _plain(found: Status) -> dict[str, Any]:
             "problem": shared.problem,
         },
         "absent": list(found.absent),
+        "outdated_pictures": [
+            {"path": str(picture.picture), "stage": picture.stage, "drawn": picture.drawn, "now": picture.now}
+            for picture in found.pictures
+        ],
         "undone": found.undone,
     }

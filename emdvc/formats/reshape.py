@@ -24,9 +24,15 @@ def apply(opened: Opened, options: ReadOptions) -> Opened:
     """
     if options.signal is not None:
         opened = _choose(opened, options.signal)
+    # dimensions may be said as they lie in the file (frame,ky,kx) or as they are with the scan shape (y,x,ky,kx)
+    dims = options.dims
+    if dims is not None and options.scan_shape is not None and len(dims) == len(opened.variables[0].dims) + 1:
+        dims = ("frame", *dims[2:])
+    if dims is not None:
+        opened = _rename(opened, dims)
     if options.scan_shape is not None:
         opened = _scan(opened, options.scan_shape)
-    if options.dims is not None:
+    if options.dims is not None and dims != options.dims:
         opened = _rename(opened, options.dims)
     return opened
 

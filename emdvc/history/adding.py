@@ -15,6 +15,7 @@ from emdvc.errors import Code, DataMissingError, FormatError, suggest
 from emdvc.formats import registry
 from emdvc.formats import sidecar as sidecars
 from emdvc.formats.contract import ReadOptions
+from emdvc.formats.readers.zarr import missing_chunks
 from emdvc.history import adding_checks, adding_files, adding_record, dvc, git
 from emdvc.history.adding_files import Source
 from emdvc.history.adding_record import Setting
@@ -205,7 +206,7 @@ def _track(
         if not source.here:
             adding_files.require_still(source, before)
         _commit_bytes(project, journal, source.target, sidecar)
-    notes = _notes(project, source)
+    notes = [*_notes(project, source), *_gaps(source.target)]
     action = "added" if old is None else "replaced"
     return Added(project, project.relative(source.target), action, sidecar.resolved(), tuple(notes))
 
@@ -243,6 +244,16 @@ def _commit_bytes(project: Project, journal: Journal, target: Path, sidecar: Sid
     journal.will_set_modes(files_of(target))
     protect(target)
     git.add([path.relative_to(project.git_root).as_posix() for path in touched if path.exists()], project.git_root)
+
+
+def _gaps(target: Path) -> list[str]:
+    """Return a note on chunks that are not there: legal where a scan was sparse, else data lost before it came here."""
+    if not target.is_dir() or not registry.is_store(target):
+        return []
+    missing = missing_chunks(target)
+    if not missing:
+        return []
+    return [f"{len(missing)} chunks are not there and read as the fill value; the first is {missing[0]}"]
 
 
 def _notes(project: Project, source: Source) -> list[str]:

@@ -7,10 +7,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from emdvc.errors import EmdvcError
-from emdvc.history import changes, dvc, dvc_pipeline, dvc_remote, git, rerun
+from emdvc.history import changes, dvc, dvc_pipeline, dvc_remote, git, pictures, rerun
 from emdvc.history.changes import Changes, FileChange
 from emdvc.history.git import Commit
 from emdvc.history.journal import recover
+from emdvc.history.pictures import Outdated
 from emdvc.history.project import Project
 from emdvc.history.rerun import Rerun
 
@@ -77,6 +78,8 @@ class Status:
         What is not on the remote; None when it was not asked.
     absent
         Data that is recorded but was not fetched.
+    pictures
+        Pictures of results whose scale bar shows an older calibration than the record.
     undone
         A killed command that was taken back just now.
     """
@@ -87,12 +90,14 @@ class Status:
     reruns: tuple[Rerun, ...]
     shared: Shared | None
     absent: tuple[str, ...] = ()
+    pictures: tuple[Outdated, ...] = ()
     undone: str | None = None
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
         shared = self.shared is not None and bool(self.shared.lacking or self.shared.lost or self.shared.problem)
-        return bool(self.changes or self.raw_problems or self.reruns or shared or self.where.ahead or self.where.behind)
+        here = self.changes or self.raw_problems or self.reruns or self.pictures
+        return bool(here or shared or self.where.ahead or self.where.behind)
 
 
 def status(project: Project, *, ask_remote: bool = True) -> Status:
@@ -119,13 +124,16 @@ def status(project: Project, *, ask_remote: bool = True) -> Status:
         for path, how in state.changed_outs.items()
         if how == "modified"
     ]
+    reruns = rerun.would_run(project, states)
+    redrawn = {would_run.stage for would_run in reruns}
     return Status(
         where(project),
         changes.since_commit(project),
         tuple(problems),
-        tuple(rerun.would_run(project, states)),
+        tuple(reruns),
         shared(project) if ask_remote else None,
         tuple(rerun.absent(states)),
+        tuple(picture for picture in pictures.outdated(project) if picture.stage not in redrawn),
         undone,
     )
 

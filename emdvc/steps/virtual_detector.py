@@ -34,8 +34,8 @@ class VirtualDetector(Step):
     """Sum of each diffraction pattern over an annulus or disk around the undiffracted beam.
 
     One value per probe position. A pixel belongs to the detector when the distance r of its middle from the centre is
-    ``inner <= r < outer``, so that adjoining annuli neither overlap nor leave a gap. Several detectors cost no more than
-    one: they are read off the same pass. The sums are exact (64-bit integers where the data are integers).
+    ``inner <= r < outer``, so that adjoining annuli neither overlap nor leave a gap. Several detectors cost no more
+    than one: they are read off the same pass. The sums are exact (64-bit integers where the data are integers).
 
     Radii in px depend on no calibration; in 1/angstrom on ``diffraction``; in mrad on ``diffraction`` and
     ``beam.energy``, by theta = lambda k.

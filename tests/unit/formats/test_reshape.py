@@ -87,3 +87,10 @@ def test_options_survive_the_sidecar():
     options = ReadOptions("mrc", (3, 4), "/a", "b", (2, 3), "<u2", 5, ("y", "x"))
     assert ReadOptions.from_dict(options.to_dict()) == options
     assert ReadOptions().to_dict() == {}
+
+
+@pytest.mark.parametrize("dims", [("frame", "ky", "kx"), ("y", "x", "ky", "kx")])
+def test_dims_as_stored_or_as_scanned(dims):
+    made = reshape.apply(opened(("y", "x", "energy"), (6, 4, 5)), ReadOptions(dims=dims, scan_shape=(2, 3)))
+    assert made.variables[0].dims == ("y", "x", "ky", "kx")
+    assert made.variables[0].array.shape == (2, 3, 4, 5)
