@@ -62,8 +62,8 @@ def _print(found: Status) -> None:
 
 
 def _redraw(picture: Outdated) -> tuple[str, str]:
-    line = f"drawn with {picture.drawn}, now {picture.now}; `dvc repro --force --single-item {picture.stage}` redraws it"
-    return str(picture.picture), line
+    command = f"dvc repro --force --single-item {picture.stage}"
+    return str(picture.picture), f"drawn with {picture.drawn}, now {picture.now}; `{command}` redraws it"
 
 
 def _where(where: Where) -> str:

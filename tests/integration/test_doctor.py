@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +22,7 @@ def project(tmp_path: Path, emdvc: Emdvc) -> Path:
 
 
 def findings(emdvc: Emdvc, folder: Path, *, status: int = 0) -> dict[str, tuple[str, str | None]]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = emdvc("doctor", "--json", "--exit-code", cwd=folder, status=status, env={"PATH": path})
+    done = emdvc("doctor", "--json", "--exit-code", cwd=folder, status=status)
     return {one["check"]: (one["verdict"], one["remedy"]) for one in json.loads(done.stdout)["findings"]}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,10 +23,7 @@ def ask(emdvc: Emdvc, project: Path, *options: str) -> dict[str, Any]:
 
 
 def repro(project: Path) -> None:
-    """Run plain `dvc repro` with the environment's programs on PATH, as in an activated one."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    command = [sys.executable, "-m", "dvc", "repro", "-q"]
-    subprocess.run(command, cwd=project, env={**os.environ, "PATH": path}, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=project, check=True)
 
 
 @pytest.fixture

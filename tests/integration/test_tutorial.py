@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import os
 import re
 import shlex
 import subprocess
@@ -21,8 +20,6 @@ def test_the_tutorial_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.M
     blocks = [(match["kind"], match["text"]) for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
     (script,) = [text for kind, text in blocks if kind == "python"]
     (tmp_path / "simulate.py").write_text(script, encoding="utf-8")
-    programs = str(Path(sys.executable).parent)
-    monkeypatch.setenv("PATH", programs + os.pathsep + os.environ["PATH"])  # `dvc repro` calls emdvc by its name
     monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
     folder = tmp_path
     commands = [command for kind, text in blocks if kind == "console" for command in _commands(text)]
