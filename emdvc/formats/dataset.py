@@ -101,10 +101,8 @@ def open_dataset(path: Path | str, *, signal: str | None = None, chunks: Any = N
     """
     import xarray as xr
 
-    from emdvc.formats.xarray_backend import EmdvcBackend
-
     given = {key: value for key, value in options.items() if value is not None}
-    return xr.open_dataset(str(path), engine=EmdvcBackend, chunks=chunks, signal=signal, **given)
+    return xr.open_dataset(str(path), engine="emdvc", chunks=chunks, signal=signal, **given)
 
 
 def as_dataset(source: _Source) -> xr.Dataset:
@@ -219,6 +217,6 @@ def source_of(path: str, options: ReadOptions | None, signal: str | None) -> _So
 
 
 def _backend_array(source: _Source, name: str, array: LazyArray) -> Any:
-    from emdvc.formats.xarray_backend import EmdvcArray
+    from emdvc.formats.xarray_array import EmdvcArray
 
     return EmdvcArray(source, name, array.shape, array.dtype)

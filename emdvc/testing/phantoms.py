@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from emdvc.model.axis import CALIBRATED_BY, Axis, Role
 from emdvc.model.quantity import Origin, Quantity
 from emdvc.testing.counts import CountTable
+from emdvc.testing.rows import DrawnByRows
 
 #: Lattice parameter of gold, in angstrom (JCPDS 04-0784).
 GOLD = 4.0786
@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class DiffractionPhantom:
+class DiffractionPhantom(DrawnByRows):
     """A scan of shape ``(y, x, ky, kx)``, counts, drawn row by row: the same bytes on every machine.
 
     A bright-field disk with a soft edge. In the film also the rings of gold over a halo; in a grain, Bragg disks on a
@@ -137,19 +137,6 @@ class DiffractionPhantom:
             pattern += self._disk(spot) * (self.brightness * 0.1875 / (h * h + k * k))
         return pattern
 
-    def row(self, y: int) -> NDArray[np.uint16]:
-        """Return the patterns of one row of the scan, shape (x, ky, kx)."""
-        return self._table.draw(self._levels(y), np.random.PCG64([self.seed, y]))
-
-    def rows(self) -> Iterator[NDArray[np.uint16]]:
-        """Yield the scan row by row; memory holds one row at a time."""
-        for y in range(self.scan_shape[0]):
-            yield self.row(y)
-
-    def expected(self, y: int) -> Array:
-        """Return the true mean of every count of one row, shape (x, ky, kx)."""
-        return self._table.rates[self._levels(y)]
-
     def record(self) -> dict[str, Any]:
         """Return the acquisition record that an instrument would have written.
 
@@ -183,13 +170,15 @@ class DiffractionPhantom:
         }
 
     @cached_property
-    def _table(self) -> CountTable:
+    def table(self) -> CountTable:
+        """The table that turns rates into counts."""
         return CountTable(2 * self.brightness)
 
-    def _levels(self, y: int) -> NDArray[np.uint8]:
+    def levels(self, y: int) -> NDArray[np.uint8]:
+        """Return the level of the table for every count of one row of the scan."""
         # neighbours mostly share region and shift: each different pattern of a row is made once
         keys = [(int(r), float(a), float(b)) for r, (a, b) in zip(self.regions()[y], self.shifts()[y], strict=True)]
-        patterns = {key: self._table.levels(self.rates(key[0], key[1:])) for key in dict.fromkeys(keys)}
+        patterns = {key: self.table.levels(self.rates(key[0], key[1:])) for key in dict.fromkeys(keys)}
         return np.stack([patterns[key] for key in keys])
 
     def _distance(self, at: tuple[float, float]) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from emdvc.model.axis import CALIBRATED_BY, Axis, Role
 from emdvc.model.quantity import Origin, Quantity
 from emdvc.testing.counts import CountTable, exact_exp
+from emdvc.testing.rows import DrawnByRows
 
 #: X-ray lines (name, energy in eV, counts per unit of abundance), by element. Energies: NIST X-ray transition database.
 LINES = {
@@ -34,7 +34,7 @@ def _disk(shape: tuple[int, int], at: tuple[float, float], radius: float) -> Arr
 
 
 @dataclass(frozen=True)
-class SpectrumImage:
+class SpectrumImage(DrawnByRows):
     """A spectrum image of shape ``(y, x, energy)``: each spectrum a sum of components times their abundances.
 
     Parameters
@@ -76,19 +76,6 @@ class SpectrumImage:
         """Return the spectrum of each component at abundance 1, in counts per channel."""
         raise NotImplementedError
 
-    def row(self, y: int) -> NDArray[np.uint16]:
-        """Return the spectra of one row of the scan, shape (x, energy)."""
-        return self._table.draw(self._levels(y), np.random.PCG64([self.seed, y]))
-
-    def rows(self) -> Iterator[NDArray[np.uint16]]:
-        """Yield the spectrum image row by row; memory holds one row at a time."""
-        for y in range(self.scan_shape[0]):
-            yield self.row(y)
-
-    def expected(self, y: int) -> Array:
-        """Return the true mean of every count of one row, shape (x, energy)."""
-        return self._table.rates[self._levels(y)]
-
     def record(self) -> dict[str, Any]:
         """Return the acquisition record that an instrument would have written."""
         return {
@@ -115,7 +102,8 @@ class SpectrumImage:
         }
 
     @cached_property
-    def _table(self) -> CountTable:
+    def table(self) -> CountTable:
+        """The table that turns rates into counts."""
         return CountTable(self.highest)
 
     @cached_property
@@ -123,12 +111,13 @@ class SpectrumImage:
         abundances, components = self.abundances(), self.components()
         return tuple((abundances[name], components[name]) for name in components)
 
-    def _levels(self, y: int) -> NDArray[np.uint8]:
+    def levels(self, y: int) -> NDArray[np.uint8]:
+        """Return the level of the table for every count of one row of the scan."""
         # added one after the other: the order of a matrix product's sums is the library's own
         rates = np.zeros((self.scan_shape[1], self.channels))
         for abundance, spectrum in self._sources:
             rates += abundance[y][:, None] * spectrum[None, :]
-        return self._table.levels(rates)
+        return self.table.levels(rates)
 
 
 @dataclass(frozen=True)

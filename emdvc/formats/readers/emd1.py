@@ -39,10 +39,6 @@ class Emd1Reader(NativeReader):
         except (ImportError, OSError, RuntimeError, KeyError):
             return False
 
-    def unit(self, path: Path) -> tuple[Path, ...]:
-        """Return the file alone."""
-        return (path,)
-
     def open(self, path: Path, options: ReadOptions) -> Opened:
         """Open all EMD groups of a file, or the one that `options` names by ``inner`` or ``signal``."""
         file = open_hdf5(path)

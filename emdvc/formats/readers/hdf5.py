@@ -25,10 +25,6 @@ class Hdf5Reader(NativeReader):
         """Claim nothing by content: this is the reader for what no other one knows."""
         return False
 
-    def unit(self, path: Path) -> tuple[Path, ...]:
-        """Return the file alone."""
-        return (path,)
-
     def open(self, path: Path, options: ReadOptions) -> Opened:
         """Open the dataset that ``options.inner`` names.
 

@@ -39,10 +39,6 @@ class HspyReader(NativeReader):
         except (ImportError, OSError, RuntimeError):
             return False
 
-    def unit(self, path: Path) -> tuple[Path, ...]:
-        """Return the file or the store."""
-        return (path,)
-
     def open(self, path: Path, options: ReadOptions) -> Opened:
         """Open all signals of a file that share their axes, or the one that is named.
 

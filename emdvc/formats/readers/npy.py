@@ -25,10 +25,6 @@ class NpyReader(NativeReader):
         except OSError:
             return False
 
-    def unit(self, path: Path) -> tuple[Path, ...]:
-        """Return the file alone."""
-        return (path,)
-
     def open(self, path: Path, options: ReadOptions) -> Opened:
         """Open the array; nothing in the file can run code, pickled objects are refused."""
         import numpy as np

@@ -20,10 +20,6 @@ class RawReader(NativeReader):
         """Claim nothing: a headerless file cannot be recognised."""
         return False
 
-    def unit(self, path: Path) -> tuple[Path, ...]:
-        """Return the file alone."""
-        return (path,)
-
     def open(self, path: Path, options: ReadOptions) -> Opened:
         """Open the array that the options describe; it must fill the file after the offset exactly.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,10 @@ class NativeReader:
         self.licence = info.licence
         self.packages = info.packages
         self.extra = info.extra
+
+    def unit(self, path: Path) -> tuple[Path, ...]:
+        """Return the file or the store alone: what most formats are."""
+        return (path,)
 
 
 def version_of(package: str) -> str:

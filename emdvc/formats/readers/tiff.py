@@ -46,10 +46,6 @@ class TiffReader(NativeReader):
         except OSError:
             return False
 
-    def unit(self, path: Path) -> tuple[Path, ...]:
-        """Return the file alone."""
-        return (path,)
-
     def open(self, path: Path, options: ReadOptions) -> Opened:
         """Open every series of a file: images of one shape are one series.
 

@@ -36,10 +36,6 @@ class ZarrReader(NativeReader):
         """Say whether the path is a directory with Zarr metadata, not laid out by HyperSpy."""
         return is_zarr(path) and not (path / "Experiments").is_dir()
 
-    def unit(self, path: Path) -> tuple[Path, ...]:
-        """Return the store."""
-        return (path,)
-
     def open(self, path: Path, options: ReadOptions) -> Opened:
         """Open the arrays of a store, or of the group or the array that ``options.inner`` names.
 
