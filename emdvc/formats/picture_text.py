@@ -23,6 +23,11 @@ def calibration(axes: Mapping[str, Axis]) -> str:
     return ", ".join(f"{dim}={_step(axes[dim])}" for dim in sorted(axes))
 
 
+def dims(note: str) -> tuple[str, ...]:
+    """Return the dimensions that a note speaks of."""
+    return tuple(part.partition("=")[0] for part in note.split(", ") if part)
+
+
 def _step(axis: Axis) -> str:
     if axis.values is not None:
         return f"{axis.size} values {axis.values.unit}"

@@ -40,14 +40,12 @@ def outdated(project: Project) -> list[Outdated]:
         picture = picture_path(data)
         if not picture.is_file() or not sidecar.path_of(data).is_file():
             continue
-        drawn = picture_text.read(picture).get(picture_text.AXES)
+        drawn = picture_text.read(picture).get(picture_text.AXES, "")
         try:
-            # an axis that the step made itself carries its scale; all others follow the input's record
-            follows = {dim for dim, axis in sidecar.read(data).axes.items() if axis.calibration is not None}
             axes = sidecar.read_resolved(data).axes
         except EmdvcError:
             continue  # a damaged sidecar is told of elsewhere
-        now = picture_text.calibration({dim: axis for dim, axis in axes.items() if dim in follows})
-        if drawn is not None and drawn != now:
+        now = picture_text.calibration({dim: axes[dim] for dim in picture_text.dims(drawn) if dim in axes})
+        if drawn != now:
             found.append(Outdated(project.relative(picture), info.name, drawn, now))
     return found

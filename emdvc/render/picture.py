@@ -42,9 +42,23 @@ def draw(result: Result) -> bytes:
     panels = [panel for variable in result.variables for panel in _panels(variable, result, target)][:_MOST]
     palette = Palette({panel.colours for panel in panels if isinstance(panel, ImagePanel)})
     canvas = _montage([panel.paint(palette) for panel in panels], result.title)
-    inherited = {dim for variable in result.variables for dim in variable.dims} - result.own_axes
+    # what a step made itself is an output like the numbers: a change of it reruns the stage anyway
+    inherited = {dim for variable in result.variables for dim in _drawn(variable, result)} - result.own_axes
     note = calibration({dim: axis for dim, axis in result.axes.items() if dim in inherited})
-    return png.encode(canvas, palette.table(), {AXES: note})
+    return png.encode(canvas, palette.table(), {AXES: note} if note else None)
+
+
+def _drawn(variable: ResultVariable, result: Result) -> tuple[str, ...]:
+    """Return the dimensions whose scale a picture of an array shows: of an image both, of a line its own."""
+    if _is_image(variable, result):
+        return variable.dims[-2:]
+    return _long(variable)[-1:]
+
+
+def _long(variable: ResultVariable) -> tuple[str, ...]:
+    """Return the dimensions with more than one sample, or the last."""
+    sizes = zip(variable.dims, variable.values.shape, strict=True)
+    return tuple(dim for dim, size in sizes if size > 1) or variable.dims[-1:]
 
 
 def _axis(dim: str, size: int, result: Result) -> Axis:
@@ -96,7 +110,7 @@ def _place(axes: list[Axis], index: tuple[int, ...]) -> list[str]:
 
 def _profile(variable: ResultVariable, title: str, axes: list[Axis], target: int) -> LinePanel:
     """Return the plot of a line; of many lines, their mean."""
-    long = [axis for axis in axes if axis.size > 1] or axes[-1:]
+    long = [axis for axis in axes if axis.dim in _long(variable)]
     axis = long[-1]
     values = raster.as_real(variable.values)
     values = np.moveaxis(values, axes.index(axis), -1).reshape(-1, axis.size)

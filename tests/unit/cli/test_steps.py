@@ -14,13 +14,15 @@ def test_every_step_is_listed(emdvc: Any) -> None:
 
 @pytest.mark.parametrize("name", registry.names())
 def test_every_step_says_what_it_needs_and_gives(name: str, answer: Any) -> None:
-    found = answer("steps", name)
-    assert found["schema"] == "emdvc/step" and found["outputs"] and found["doc"] and found["metadata"]
+    said = answer("steps", name)
+    assert (said["schema"], said["version"]) == ("emdvc/step", 1)
+    found = said["step"]
+    assert found["outputs"] and found["doc"] and found["metadata"]
     assert all(parameter["doc"] for parameter in found["parameters"])
 
 
 def test_the_metadata_follows_the_unit(answer: Any) -> None:
-    assert answer("steps", "virtual_detector")["metadata"] == {
+    assert answer("steps", "virtual_detector")["step"]["metadata"] == {
         "px": ["diffraction.center"],
         "1/angstrom": ["diffraction"],
         "mrad": ["beam.energy", "diffraction"],

@@ -27,8 +27,17 @@ def picture(step: float | None) -> bytes:
 def test_the_note_is_read_back(tmp_path: Path, step: float | None, says: str) -> None:
     path = tmp_path / "v.png"
     path.write_bytes(picture(step))
-    # the step's own axis is an output like the numbers: a change of it reruns the stage anyway
     assert picture_text.read(path) == {picture_text.AXES: says}
+    assert picture_text.dims(says) == ("x", "y")
+
+
+def test_only_what_is_drawn_is_noted(tmp_path: Path) -> None:
+    """Profiles over a scan are drawn as their mean: no scale bar shows the scan's step."""
+    axes = {dim: Axis(dim, 4, Role.SCAN, scale=Quantity(1.0, "nm"), calibration="scan.step") for dim in "yx"}
+    axes["k"] = Axis("k", 3, Role.DETECTOR, scale=Quantity(1.0, "px"))
+    profiles = ResultVariable("profile", ("y", "x", "k"), np.arange(48.0).reshape(4, 4, 3))
+    (tmp_path / "p.png").write_bytes(draw(Result((profiles,), axes, frozenset({"k"}))))
+    assert picture_text.read(tmp_path / "p.png") == {}
 
 
 def test_another_calibration_is_another_note(tmp_path: Path) -> None:
