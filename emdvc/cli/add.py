@@ -12,13 +12,17 @@ from emdvc.cli import output
 if TYPE_CHECKING:
     from emdvc.history.adding import Added
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
 def add(
-    source: str = typer.Argument(help="File, store or folder; FILE.h5::/path/inside names an array in it."),
-    dest: str | None = typer.Argument(None, help="Where it goes; by default raw/, or where it is in the project."),
+    source: str = typer.Argument(
+        metavar="SOURCE", help="File, store or folder; FILE.h5::/path/inside names an array in it."
+    ),
+    dest: str | None = typer.Argument(
+        None, metavar="DEST", help="Where it goes; by default raw/, or where it is in the project."
+    ),
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Complete or correct the record, as beam.energy=200keV."),

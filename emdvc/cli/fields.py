@@ -7,12 +7,14 @@ from dataclasses import asdict
 
 import typer
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
 def fields(
-    section: str | None = typer.Argument(None, help="Only the fields of one section, such as beam, or one field."),
+    section: str | None = typer.Argument(
+        None, metavar="SECTION", help="Only the fields of one section, such as beam, or one field."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """List the fields of the acquisition record: key, unit, meaning, and where HyperSpy and NeXus keep the same.

@@ -9,12 +9,14 @@ import typer
 
 from emdvc.cli import output
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
 def get(
-    url: Annotated[str, typer.Argument(help="Of the project's git repository: anything that git clones.")],
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="Of the project's git repository: anything that git clones.")
+    ],
     folder: Annotated[str | None, typer.Argument(metavar="[DIR]", help="Where to; by default named like it.")] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="PATH", help="Fetch only this dataset or folder. Repeatable.")

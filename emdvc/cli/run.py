@@ -9,12 +9,12 @@ import typer
 
 from emdvc.cli.output import note
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
 def run(
-    step: Annotated[str, typer.Argument(help="Name of the step; `emdvc steps` lists them.")],
+    step: Annotated[str, typer.Argument(metavar="STEP", help="Name of the step; `emdvc steps` lists them.")],
     source: Annotated[str, typer.Argument(metavar="INPUT", help="A dataset.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Where the result goes, such as results/vdet.zarr.")],
     settings: Annotated[

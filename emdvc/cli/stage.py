@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from emdvc.history.stage_writing import Written
     from emdvc.history.stages import StageInfo
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Write and update pipeline stages in dvc.yaml.")
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Write and update pipeline stages in dvc.yaml.",
+)
 
 
 @app.command()
 def add(
-    step: Annotated[str, typer.Argument(help="Name of the step; `emdvc steps` lists them.")],
+    step: Annotated[str, typer.Argument(metavar="STEP", help="Name of the step; `emdvc steps` lists them.")],
     source: Annotated[str, typer.Option("-d", "--input", metavar="INPUT", help="Raw data, or the output of a stage.")],
     target: Annotated[str, typer.Option("-o", "--output", metavar="OUTPUT", help="The result: results/vdet.zarr.")],
     name: Annotated[str | None, typer.Option(help="Name of the stage; by default that of the output.")] = None,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from emdvc.history.pictures import Outdated
     from emdvc.history.status import Shared, Status, Where
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

@@ -13,7 +13,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command(cls=PlainCommand)
 def steps(
-    name: Annotated[str | None, typer.Argument(help="The step to explain; all are listed without it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The step to explain; all are listed without it.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the description as JSON.")] = False,
 ) -> None:
     """List the processing steps, or explain one: parameters with units, metadata read, outputs."""
