@@ -11,27 +11,29 @@ import time
 from pathlib import Path
 
 from emdvc.formats import sidecar as sidecars
-from emdvc.testing import phantoms, write
+from emdvc.formats.contract import ReadOptions
+from emdvc.formats.describe import describe
+from emdvc.formats.registry import open_file
+from emdvc.testing.phantoms import DiffractionPhantom
+from emdvc.testing.write import write_zarr
 
 RUNS = 7
+REFERENCE = "dvc --help"
+#: What each may take at most, relative to the reference.
+LIMITS = {"emdvc --help": 0.75, "emdvc inspect SIDECAR": 1.0}
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
     """Return the command lines, run as a person runs them: by the installed programs."""
     programs = Path(sys.executable).parent
-    scan = phantoms.Scan(scan_shape=(4, 4), detector_shape=(32, 32))
-    data = write.zarr_scan(folder / "scan.zarr", scan)
-    from emdvc.formats.contract import ReadOptions
-    from emdvc.formats.describe import describe
-    from emdvc.formats.registry import open_file
-
+    data = write_zarr(folder / "scan.zarr", DiffractionPhantom((4, 4), (32, 32)))
     opened = open_file(data, ReadOptions())
-    path = sidecars.write(data, describe(opened, options=ReadOptions(), files=[], digests={}))
+    sidecar = sidecars.write(data, describe(opened, options=ReadOptions(), files=[], digests={}))
     opened.close()
     return {
-        "dvc --help": [str(programs / "dvc"), "--help"],
+        REFERENCE: [str(programs / "dvc"), "--help"],
         "emdvc --help": [str(programs / "emdvc"), "--help"],
-        "emdvc inspect SIDECAR": [str(programs / "emdvc"), "inspect", str(path)],
+        "emdvc inspect SIDECAR": [str(programs / "emdvc"), "inspect", str(sidecar)],
     }
 
 
@@ -47,17 +49,20 @@ def measure(lines: dict[str, list[str]], runs: int = RUNS) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def main() -> None:
-    """Measure and print a table."""
+def main() -> int:
+    """Measure, print a table, and return 1 when asked to require the limits and one is passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--require", action="store_true", help="fail when a command takes longer than it may")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         medians = measure(commands(Path(folder)), arguments.runs)
-    reference = medians["dvc --help"]
+    ratios = {name: seconds / medians[REFERENCE] for name, seconds in medians.items()}
     for name, seconds in medians.items():
-        print(f"{name:24} {seconds * 1000:7.0f} ms   {seconds / reference:5.2f} of dvc --help")
+        limit = f" (at most {LIMITS[name]:.2f})" if name in LIMITS else ""
+        print(f"{name:24} {seconds * 1000:7.0f} ms   {ratios[name]:5.2f} of {REFERENCE}{limit}")
+    return int(arguments.require and any(ratios[name] > limit for name, limit in LIMITS.items()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
