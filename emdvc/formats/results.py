@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emdvc.errors import Code, ConflictError
 from emdvc.formats import sidecar as sidecars
+from emdvc.formats import zarr_writer
 from emdvc.formats.digest import array_digest
 from emdvc.model.axis import INHERITED, Axis
 from emdvc.model.record import Record
@@ -235,27 +236,12 @@ def _sidecar(path: Path, result: Result, source: Path | None) -> Sidecar:
 
 def _write_zarr(path: Path, result: Result) -> None:
     import numpy as np
-    import zarr
 
-    group = zarr.create_group(store=path, zarr_format=3)
+    zarr_writer.create_group(path)
     for variable in result.variables:
-        _array(
-            group, variable.name, variable.values, variable.dims, {"units": variable.unit, "long_name": variable.title}
-        )
+        attributes = {"units": variable.unit, "long_name": variable.title}
+        zarr_writer.write_array(path / variable.name, variable.values, variable.dims, attributes)
     for dim in sorted(result.own_axes):
         axis = result.axes[dim]
-        _array(group, dim, np.asarray(axis.coordinates(), dtype="f8"), (dim,), {"units": axis.unit})
-
-
-def _array(group: Any, name: str, values: NDArray[Any], dims: tuple[str, ...], attributes: dict[str, str]) -> None:
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        dtype=values.dtype,
-        chunks=tuple(max(1, n) for n in values.shape),
-        compressors=None,
-        chunk_key_encoding={"name": "v2", "separator": "."},
-        dimension_names=dims,
-        attributes={key: text for key, text in attributes.items() if text},
-    )
-    array[...] = values
+        coordinates = np.asarray(axis.coordinates(), dtype="f8")
+        zarr_writer.write_array(path / dim, coordinates, (dim,), {"units": axis.unit})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emdvc.formats import zarr_writer
 from emdvc.model.axis import Axis
 from emdvc.model.sidecar import calibrate
 
@@ -56,46 +57,64 @@ def write_zarr(path: Path, phantom: Phantom, *, scan_chunk: int = 8, compressed:
     scan_chunk
         Probe positions in a chunk along each scan direction; a chunk holds whole frames.
     compressed
-        Whether chunks are compressed (zstd).
+        Whether chunks are compressed (zstd); without it the bytes are the same with every release of zarr and zstd.
 
     Notes
     -----
     The group's attributes hold the record under ``emdvc: {record: ...}``.
     """
-    import zarr
-    from zarr.codecs import ZstdCodec
-
-    group = zarr.create_group(store=path, zarr_format=3, attributes={"emdvc": {"record": phantom.record()}})
-    array = group.create_array(
-        phantom.name,
-        shape=phantom.shape,
-        dtype=phantom.dtype,
-        chunks=tuple(min(n, scan_chunk) if i < 2 else n for i, n in enumerate(phantom.shape)),
-        compressors=[ZstdCodec(level=1)] if compressed else None,
-        chunk_key_encoding={"name": "v2", "separator": "."},
-        dimension_names=phantom.dims,
-        attributes={"units": "counts"},
-    )
+    zarr_writer.create_group(path, {"emdvc": {"record": phantom.record()}})
+    chunks = tuple(min(n, scan_chunk) if i < 2 else n for i, n in enumerate(phantom.shape))
+    write = _compressed(path, phantom, chunks) if compressed else _plain(path, phantom, chunks)
     band: list[NDArray[Any]] = []
     for y, row in enumerate(phantom.rows()):
         band.append(row)
         if len(band) == scan_chunk or y + 1 == phantom.shape[0]:
-            array[y + 1 - len(band) : y + 1] = np.stack(band)
+            write(y + 1 - len(band), np.stack(band))
             band.clear()
     for dim, axis in phantom.axes().items():
         calibrated = calibrate(axis, phantom.record())
-        coordinate = group.create_array(
-            dim,
-            shape=(axis.size,),
-            dtype="f8",
-            chunks=(axis.size,),
-            compressors=None,
-            chunk_key_encoding={"name": "v2", "separator": "."},
-            dimension_names=(dim,),
-            attributes={"units": calibrated.unit},
-        )
-        coordinate[...] = np.array(calibrated.coordinates())
+        coordinates = np.array(calibrated.coordinates(), dtype="f8")
+        zarr_writer.write_array(path / dim, coordinates, (dim,), {"units": calibrated.unit})
     return path
+
+
+#: Writes some rows of the scan, from a row on.
+_WriteRows = Callable[[int, NDArray[Any]], None]
+
+
+def _plain(path: Path, phantom: Phantom, chunks: tuple[int, ...]) -> _WriteRows:
+    array = path / phantom.name
+    units = {"units": "counts"}
+    zarr_writer.create_array(array, phantom.shape, phantom.dtype, phantom.dims, chunks=chunks, attributes=units)
+
+    def write(start: int, rows: NDArray[Any]) -> None:
+        rest = (0,) * (len(chunks) - 2)
+        for number, x in enumerate(range(0, phantom.shape[1], chunks[1])):
+            zarr_writer.write_chunk(array, (start // chunks[0], number, *rest), rows[:, x : x + chunks[1]], chunks)
+
+    return write
+
+
+def _compressed(path: Path, phantom: Phantom, chunks: tuple[int, ...]) -> _WriteRows:
+    import zarr
+    from zarr.codecs import ZstdCodec
+
+    array = zarr.open_group(path, mode="r+").create_array(
+        phantom.name,
+        shape=phantom.shape,
+        dtype=phantom.dtype,
+        chunks=chunks,
+        compressors=[ZstdCodec(level=1)],
+        chunk_key_encoding={"name": "v2", "separator": "."},
+        dimension_names=phantom.dims,
+        attributes={"units": "counts"},
+    )
+
+    def write(start: int, rows: NDArray[Any]) -> None:
+        array[start : start + len(rows)] = rows
+
+    return write
 
 
 def write_npy(path: Path, phantom: Phantom) -> Path:

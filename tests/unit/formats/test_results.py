@@ -94,7 +94,7 @@ def test_a_failure_leaves_the_old_result(tmp_path: Path, monkeypatch: pytest.Mon
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(results, "_array", full)
+    monkeypatch.setattr(results.zarr_writer, "write_array", full)
     with pytest.raises(OSError, match="No space"):
         write_result(target, result(offset=1), picture=b"new")
     assert tree(tmp_path) == before
