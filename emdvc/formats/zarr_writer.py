@@ -1,8 +1,8 @@
 """Writing Zarr 3 whose bytes are decided here alone.
 
-A result's md5 stands in dvc.lock, so the same numbers must give the same files with every release of every library. The
-format is simple enough for that (Zarr core specification 3.0): metadata as JSON in a fixed order of keys, and each chunk
-as its numbers, little-endian, uncompressed, under a flat key. Any Zarr reader reads it.
+A result's md5 stands in dvc.lock, so the same numbers must give the same files with each release of each library. The
+format is simple enough for that (Zarr core specification 3.0): metadata as JSON in a fixed order of keys, and each
+chunk as its numbers, little-endian, uncompressed, under a flat key. Any Zarr reader reads it.
 """
 
 from __future__ import annotations
