@@ -37,6 +37,7 @@ def add(
     replace: str | None = typer.Option(
         None, metavar="REASON", help="Put other bytes at the place of recorded ones; the reason is kept."
     ),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only check, and say what would be done."),
     json: bool = typer.Option(False, "--json", help="Print the answer as JSON."),
 ) -> None:
     """Put a file, a set of files or a Zarr store under version control.
@@ -61,11 +62,13 @@ def add(
         offset=offset,
         dims=tuple(name.strip() for name in dims.split(",")) if dims else None,
     )
-    added = add_data(Request(source, dest, tuple(settings or ()), options, replace), shown)
+    added = add_data(Request(source, dest, tuple(settings or ()), options, replace, dry_run), shown)
+    if dry_run:
+        output.note("dry run: nothing is written; it would be")
     if json:
         output.as_json("add", _plain(added))
     else:
-        _print(added)
+        _print(added, last=not dry_run)
 
 
 def _numbers(text: str | None, option: str) -> tuple[int, ...] | None:
@@ -113,7 +116,7 @@ _SAYS = {
 }
 
 
-def _print(added: Added) -> None:
+def _print(added: Added, *, last: bool) -> None:
     sidecar = added.sidecar
     main = sidecar.variables[sidecar.main]
     output.say(f"{_SAYS[added.action]} {added.path}")
@@ -127,7 +130,7 @@ def _print(added: Added) -> None:
     unknown = _unknown(sidecar.record)
     if unknown:
         output.say(f"  not known yet: {', '.join(unknown)}; emdvc add {added.path} --set {unknown[0]}=...")
-    if added.action in ("added", "replaced"):
+    if last and added.action in ("added", "replaced"):
         output.say(f'next: emdvc inspect {added.path}, or emdvc save -m "..."')
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emdvc.cli.output import note
+from emdvc.cli.output import note, say
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -24,6 +24,7 @@ def run(
         str | None, typer.Option("--params", metavar="NAME", help="Section of params.yaml; default: the stage's name.")
     ] = None,
     signal: Annotated[str | None, typer.Option(help="Which array, where the input holds several.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be computed.")] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Number of threads; default: EMDVC_THREADS, or all.")
     ] = None,
@@ -33,7 +34,7 @@ def run(
     Parameters come from params.yaml when a stage of dvc.yaml has this output, and from --set.
     """
     from emdvc.cli.progress import probe_positions
-    from emdvc.engine.run import run_step
+    from emdvc.engine.run import foresee, run_step
     from emdvc.formats.dataset import open_lazy
     from emdvc.formats.results import write_result
     from emdvc.history.running import context
@@ -42,6 +43,10 @@ def run(
     run = context(step, source, output, params=params, settings=settings or [])
     opened, sidecar = open_lazy(run.source)
     try:
+        if dry_run:
+            for planned in foresee(run.step, run.parameters, opened, name=run.name, signal=signal):
+                say(f"{output} would hold {planned}")
+            return
         with probe_positions(opened.variable(signal), run.step.core) as advance:
             result = run_step(
                 run.step,

@@ -17,6 +17,7 @@ def save(
         str | None, typer.Option("-m", "--message", metavar="TEXT", help="What changed and why.")
     ] = None,
     no_push: Annotated[bool, typer.Option("--no-push", help="Only commit.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be committed.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Commit all changes, push the data, then push the history.
@@ -27,7 +28,7 @@ def save(
     from emdvc.history.project import Project
     from emdvc.history.saving import save as save_project
 
-    saved = save_project(Project.find(), message, push=not no_push)
+    saved = save_project(Project.find(), message, push=not no_push, dry_run=dry_run)
     if json:
         output.as_json(
             "save",
@@ -44,7 +45,7 @@ def save(
     if saved.commit is not None:
         plural = "s" if saved.files != 1 else ""
         output.say(f'committed {saved.files} file{plural} as {saved.commit.short} "{saved.commit.subject}"')
-    else:
+    elif not (dry_run and saved.notes):
         output.say("nothing to commit")
     if saved.sent is not None:
         output.say(f"pushed {saved.sent} data files" if saved.sent else "all data is on the remote")

@@ -31,6 +31,7 @@ def add(
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter, as outer=20mrad. Repeatable."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the stage of that name.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be written.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Write a stage that runs a step.
@@ -50,7 +51,10 @@ def add(
         name=name,
         settings=settings or (),
         force=force,
+        dry_run=dry_run,
     )
+    if dry_run:
+        output.note("dry run: nothing is written; it would be")
     if json:
         output.as_json("stage", {"stages": [_plain(written)]})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -79,6 +80,22 @@ def run_step(
         title=f"{step.name} of {PurePosixPath(name).name}",
         record=opened.record,
     )
+
+
+def foresee(step: Step, parameters: Any, opened: Opened, *, name: str, signal: str | None = None) -> list[str]:
+    """Return what a run would give, an array a line, after every check that reads no frame.
+
+    Raises
+    ------
+    StepError, MetadataError
+        As :func:`run_step`, but for samples that are no counts.
+    """
+    variable = opened.variable(signal)
+    check_dimensions(step, variable, name)
+    scan = [size for dim, size in zip(variable.dims, variable.array.shape, strict=True) if dim not in step.core]
+    each = f", for each of {math.prod(scan)} probe positions"
+    outputs = prepare(step, parameters, opened, variable, name).outputs
+    return [f"{output.name}: {output.title}" + (each if output.per_probe else "") for output in outputs]
 
 
 def check_dimensions(step: Step, variable: Variable, name: str) -> None:

@@ -15,6 +15,7 @@ from emdvc.errors import Code, DataMissingError, FormatError, suggest
 from emdvc.formats import registry
 from emdvc.formats import sidecar as sidecars
 from emdvc.formats.contract import ReadOptions
+from emdvc.formats.describe import describe
 from emdvc.formats.readers.zarr import missing_chunks
 from emdvc.history import adding_checks, adding_files, adding_record, dvc, git
 from emdvc.history.adding_files import Source
@@ -42,6 +43,8 @@ class Request:
         How to read it.
     replace
         Why other bytes may take the place of those that are recorded; None: they may not.
+    dry_run
+        Only check, and tell what would be done.
     """
 
     source: str
@@ -49,6 +52,7 @@ class Request:
     settings: tuple[str, ...] = ()
     options: ReadOptions = field(default_factory=ReadOptions)
     replace: str | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +97,17 @@ def add(request: Request, progress: Progress = silent) -> Added:
     project = _project(start, request.target)
     recover(project)
     if not start.exists():
-        return _without_data(project, start, settings, request.source)
+        return _without_data(project, start, settings, request)
     source = adding_files.locate(project, start, request.target, _saved_options(start, options))
     old = adding_checks.recorded(source.target)
     if old is not None and adding_checks.same_bytes(project, source, old, progress):
+        if request.dry_run:
+            return _set(project, source.target, old, settings, dry_run=True)
         return _again(project, source, old, options, settings, progress)
     command = f"emdvc add {request.source}" + (f" {request.target}" if request.target else "")
     adding_checks.refuse(project, source, old, command, replacing=request.replace is not None)
+    if request.dry_run:
+        return _foreseen(project, source, options, settings)
     return _track(project, source, old, options, settings, request.replace, progress)
 
 
@@ -116,11 +124,12 @@ def _saved_options(start: Path, options: ReadOptions) -> ReadOptions:
     return ReadOptions.from_dict(saved | options.to_dict())
 
 
-def _without_data(project: Project, start: Path, settings: list[Setting], typed: str) -> Added:
+def _without_data(project: Project, start: Path, settings: list[Setting], request: Request) -> Added:
     """Set metadata of data that is recorded but was not fetched."""
     old = adding_checks.recorded(start) if start.is_relative_to(project.root) else None
+    typed = request.source
     if old is not None:
-        return _set(project, start, old, settings)
+        return _set(project, start, old, settings, dry_run=request.dry_run)
     if start.with_name(start.name + ".dvc").exists():
         raise DataMissingError(f"{typed} is not here", hint=f"dvc pull {shown(start)}.dvc")
     beside = [path.name for path in start.parent.iterdir()] if start.parent.is_dir() else []
@@ -156,13 +165,27 @@ def _at(project: Project, target: Path) -> Source:
     return adding_files.locate(project, target, None, _saved_options(target, ReadOptions()))
 
 
-def _set(project: Project, target: Path, old: Sidecar, settings: list[Setting]) -> Added:
+def _foreseen(project: Project, source: Source, options: ReadOptions, settings: list[Setting]) -> Added:
+    """Return what adding would come to: the file is opened, what was set is checked; nothing is hashed or written."""
+    opened = registry.open_file(source.start, options)
+    try:
+        files = [{"path": source.target.name, "size": source.size}]
+        draft = describe(opened, options=options, files=files, digests={})
+    finally:
+        opened.close()
+    sidecar = adding_record.apply(draft, settings).resolved()
+    return Added(project, project.relative(source.target), "added", sidecar, tuple(_notes(project, source)))
+
+
+def _set(project: Project, target: Path, old: Sidecar, settings: list[Setting], *, dry_run: bool = False) -> Added:
     path = project.relative(target)
     new = adding_record.apply(old, settings)
     if new.to_dict() == old.to_dict():
-        if target.exists() and writable(target):
+        if target.exists() and writable(target) and not dry_run:
             protect(target)
         return Added(project, path, "unchanged", old.resolved())
+    if dry_run:
+        return Added(project, path, "recorded", new.resolved())
     with transaction(project, f"emdvc add {path} --set") as journal:
         _write_sidecar(project, journal, target, new)
     return Added(project, path, "recorded", new.resolved())

@@ -42,7 +42,7 @@ class Saved:
     notes: tuple[str, ...] = ()
 
 
-def save(project: Project, message: str | None, *, push: bool = True) -> Saved:
+def save(project: Project, message: str | None, *, push: bool = True, dry_run: bool = False) -> Saved:
     """Commit all changes, then push data, then history.
 
     Parameters
@@ -51,6 +51,8 @@ def save(project: Project, message: str | None, *, push: bool = True) -> Saved:
         Of the commit; None only when there is nothing to commit.
     push
         Whether to push.
+    dry_run
+        Only check, and note what would be committed.
 
     Raises
     ------
@@ -72,6 +74,8 @@ def save(project: Project, message: str | None, *, push: bool = True) -> Saved:
         raw_guard.refuse_unversioned(project, changes)
         raw_guard.check_sidecars(project, changes)
         stale = tuple(one.stage for one in rerun.would_run(project, states))
+        if dry_run:
+            return Saved(None, 0, None, None, stale, tuple(f"would commit {change.path}" for change in changes))
         commit = _commit(project, message) if changes else None
         sent, pushed_to, notes = _push(project, commit) if push else (None, None, [])
     return Saved(commit, len(changes) if commit else 0, sent, pushed_to, stale, tuple(notes))

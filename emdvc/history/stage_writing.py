@@ -51,6 +51,7 @@ def add(
     name: str | None = None,
     settings: Sequence[str] = (),
     force: bool = False,
+    dry_run: bool = False,
 ) -> Written:
     """Write a stage into dvc.yaml and its parameters into params.yaml.
 
@@ -64,6 +65,8 @@ def add(
         ``name=value`` texts; without any, what params.yaml already holds under the stage's name stays.
     force
         Whether a stage with this name may be replaced.
+    dry_run
+        Only check, and tell what would be written.
 
     Raises
     ------
@@ -88,6 +91,8 @@ def add(
     keys = _minimal(step.metadata(parameters))
     where = sidecar_path(raw) if keys else None
     info = StageInfo(name, step.name, source, target, mapping, keys, where, True, step.version)
+    if dry_run:
+        return Written(info, ("written",), _unknown(record, keys))
     with transaction(project, f"emdvc stage add {step_name}") as journal:
         files = _Files(project, journal)
         stages = files.pipeline.content.setdefault("stages", {})
@@ -102,8 +107,10 @@ def add(
     return Written(info, ("written",), _unknown(record, keys))
 
 
-def update(project: Project, names: Sequence[str] | None = None) -> list[Written]:
+def update(project: Project, names: Sequence[str] | None = None, *, dry_run: bool = False) -> list[Written]:
     """Derive the declared keys and the step versions of stages anew, from what params.yaml holds now.
+
+    With `dry_run` only what would change is told.
 
     Raises
     ------
@@ -113,7 +120,7 @@ def update(project: Project, names: Sequence[str] | None = None) -> list[Written
     pipeline = Pipeline.read(project)
     written = [_derived(pipeline, info) for info in listed(project, names)]
     changed = [one for one in written if one.changes]
-    if not changed:
+    if dry_run or not changed:
         return written
     with transaction(project, "emdvc stage update") as journal:
         files = _Files(project, journal)
