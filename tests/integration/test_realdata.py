@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True)
 class File:
-    """One measured file: how it is added, and what is known of it (VALIDATION.md and the manifest)."""
+    """One measured file: how it is added, and what is known of it."""
 
     source: str
     shape: tuple[int, ...]

@@ -49,7 +49,7 @@ def test_tilt_in_mrad(disk: NDArray[np.uint16]) -> None:
 
 
 def test_centre_of_mass_noise_is_poissons() -> None:
-    """N counts in a disk of radius R: sigma = R / (2 sqrt(N)) per axis (VALIDATION: analytic)."""
+    """N counts in a disk of radius R: sigma = R / (2 sqrt(N)) per axis (analytic)."""
     radius, mean, repeats = 10, 4.0, 3000
     y, x = np.mgrid[0:31, 0:31]
     inside = (y - 15) ** 2 + (x - 15) ** 2 < radius**2

@@ -61,7 +61,7 @@ def test_noisy_centers_scatter_as_poisson_statistics_says() -> None:
     scan = DiffractionPhantom(scan_shape=(32, 16), descan=((0.0, 0.0), (0.0, 0.0)), step=(0.0, 0.0))
     centers = np.array([_center(frame.astype(float)) for y in range(32) for frame in scan.row(y)[:2]])
     number = float(scan.expected(0)[0].sum())
-    # VALIDATION: sigma = R / (2 sqrt(N)) per axis for a disk; 64 frames give sigma to 9 %
+    # analytic: sigma = R / (2 sqrt(N)) per axis for a disk; 64 frames give sigma to 9 %
     assert centers.std(axis=0) == pytest.approx(scan.disk_radius / (2 * math.sqrt(number)), rel=0.3)
 
 
