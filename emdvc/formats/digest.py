@@ -14,7 +14,7 @@ import math
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,13 +108,18 @@ def tree_sha256(directory: Path, advance: Advance | None = None) -> dict[str, An
 
     The digest is the SHA-256 over the sorted lines ``relpath\0sha256\n``, paths with forward slashes.
     """
-    lines, size = [], 0
-    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
-        lines.append(f"{path.relative_to(directory).as_posix()}\0{file_sha256(path, advance)}\n")
+    digests, size = {}, 0
+    for path in (p for p in directory.rglob("*") if p.is_file()):
+        digests[path.relative_to(directory).as_posix()] = file_sha256(path, advance)
         size += path.stat().st_size
-    # sorted as text of the relative path, not by pathlib, whose order differs between systems
-    text = "".join(sorted(lines)).encode()
-    return {"sha256": hashlib.sha256(text).hexdigest(), "size": size, "files": len(lines)}
+    return {"sha256": listing_sha256(digests), "size": size, "files": len(digests)}
+
+
+def listing_sha256(digests: Mapping[str, str]) -> str:
+    r"""Return the digest of a directory from those of its files by relative path: see :func:`tree_sha256`."""
+    # sorted as text, not by pathlib, whose order differs between systems
+    lines = sorted(f"{name}\0{digest}\n" for name, digest in digests.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def unit_axis(shape: tuple[int, ...], itemsize: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from emdvc.errors import Code, EnvironmentFault, UsageError
 from emdvc.formats import registry
 from emdvc.formats.contract import ReadOptions
+from emdvc.formats.digest import listing_sha256
 from emdvc.formats.sidecar import SUFFIX
 from emdvc.history.journal import Journal
 from emdvc.history.progress import Advance, Progress
@@ -141,8 +142,8 @@ def entries(source: Source, digests: dict[Path, str]) -> list[dict[str, Any]]:
     total: dict[str, Any] = {"path": source.target.name, "size": sum(file.stat().st_size for file in source.files)}
     if not source.directory:
         return [total | {"sha256": digests[source.start]}]
-    lines = [f"{name}\0{digests[file]}\n" for name, file in sorted((source.name(file), file) for file in source.files)]
-    return [total | {"sha256": hashlib.sha256("".join(lines).encode()).hexdigest(), "files": len(source.files)}]
+    digest = listing_sha256({source.name(file): digests[file] for file in source.files})
+    return [total | {"sha256": digest, "files": len(source.files)}]
 
 
 def digest(source: Source, progress: Progress) -> dict[Path, str]:

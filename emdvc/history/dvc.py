@@ -145,12 +145,6 @@ def link_types(project: Project) -> list[str]:
         return list(generic.test_links(kinds, cache.fs, cache.path, repo.fs, repo.root_dir))
 
 
-def cache_dir(project: Project) -> Path:
-    """Return the folder of the local cache."""
-    with repository(project) as repo:
-        return Path(repo.cache.local.path)
-
-
 def clear_partial_cache(project: Project) -> None:
     """Remove what a killed DVC left in the cache under a temporary name: it may be as large as the scan.
 
