@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emdvc.formats.contract import LazyArray, Region
+from emdvc.steps.contract import Span
 
 #: Blocks grow to about this size (small chunks are read together) ...
 LARGE_ENOUGH = 16 << 20
@@ -25,29 +26,46 @@ class Blocks:
 
     Parameters
     ----------
-    shape
-        Probe positions along each dimension of the scan; empty for a single frame.
+    spans
+        What is read along each dimension of the scan; empty for a single frame.
     block
         Probe positions of a block along each dimension of the scan.
     """
 
-    shape: tuple[int, ...]
+    spans: tuple[Span, ...]
     block: tuple[int, ...]
 
     def __len__(self) -> int:
         """Return the number of blocks."""
-        return math.prod(-(-n // b) for n, b in zip(self.shape, self.block, strict=True))
+        return math.prod(self.grid)
 
     def __iter__(self) -> Iterator[Region]:
         """Yield the scan region of every block, in C order."""
         ranges = [
-            [slice(start, min(start + b, n)) for start in range(0, n, b)]
-            for n, b in zip(self.shape, self.block, strict=True)
+            [slice(start, min(start + b, span.stop)) for start in range(span.start, span.stop, b)]
+            for span, b in zip(self.spans, self.block, strict=True)
         ]
         yield from itertools.product(*ranges)
 
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Number of blocks along each dimension."""
+        return tuple(-(-(span.stop - span.start) // b) for span, b in zip(self.spans, self.block, strict=True))
 
-def cut(array: LazyArray, scan_axes: tuple[int, ...]) -> Blocks:
+    @property
+    def results(self) -> tuple[int, ...]:
+        """Probe positions that come out, along each dimension."""
+        return tuple((span.stop - span.start) // span.factor for span in self.spans)
+
+    def result(self, region: Region) -> Region:
+        """Return where a block's probe positions lie among those that come out."""
+        return tuple(
+            slice((part.start - span.start) // span.factor, (part.stop - span.start) // span.factor)
+            for part, span in zip(region, self.spans, strict=True)
+        )
+
+
+def cut(array: LazyArray, scan_axes: tuple[int, ...], spans: tuple[Span | None, ...] | None = None) -> Blocks:
     """Return the blocks of an array: whole frames, whole chunks where their size allows it.
 
     Parameters
@@ -56,10 +74,16 @@ def cut(array: LazyArray, scan_axes: tuple[int, ...]) -> Blocks:
         The array.
     scan_axes
         Which of its axes are the scan's.
+    spans
+        What is read of each of them; by default all.
     """
-    shape = tuple(array.shape[axis] for axis in scan_axes)
+    wanted = tuple(
+        span or Span(0, array.shape[axis])
+        for axis, span in zip(scan_axes, spans or (None,) * len(scan_axes), strict=True)
+    )
+    shape = tuple(span.stop - span.start for span in wanted)
     frame_bytes = _frame_bytes(array, scan_axes)
-    block = [max(1, min(array.chunks[axis], array.shape[axis])) for axis in scan_axes]
+    block = [max(1, min(array.chunks[axis], n)) for axis, n in zip(scan_axes, shape, strict=True)]
     while math.prod(block) * frame_bytes > SMALL_ENOUGH and max(block) > 1:
         longest = block.index(max(block))
         block[longest] = -(-block[longest] // 2)
@@ -70,7 +94,9 @@ def cut(array: LazyArray, scan_axes: tuple[int, ...]) -> Blocks:
             block[axis] = min(block[axis] + step, shape[axis])
         if block[axis] < shape[axis]:
             break
-    return Blocks(shape, tuple(block))
+    # whole groups of the probe positions that become one
+    whole = (min(-(-size // span.factor) * span.factor, n) for size, span, n in zip(block, wanted, shape, strict=True))
+    return Blocks(wanted, tuple(whole))
 
 
 def _frame_bytes(array: LazyArray, scan_axes: tuple[int, ...]) -> int:

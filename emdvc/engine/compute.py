@@ -16,7 +16,7 @@ from emdvc.engine.blocks import Blocks, cut
 from emdvc.errors import Code, StepError, UsageError
 from emdvc.formats.contract import LazyArray, Region
 from emdvc.kernels.validity import NOT_FINITE, VALID, first_invalid
-from emdvc.steps.contract import Partial, Plan
+from emdvc.steps.contract import Partial, Place, Plan
 
 #: Says how many probe positions were finished since the last call.
 Advance = Callable[[int], None]
@@ -28,6 +28,14 @@ class Work:
 
     plan: Plan
     allow_negative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a plan gave: the plan (that of the last pass, where there were several) and its output arrays by name."""
+
+    plan: Plan
+    arrays: dict[str, NDArray[Any]]
 
 
 def default_threads() -> int:
@@ -56,7 +64,7 @@ def compute(
     *,
     threads: int | None = None,
     advance: Advance | None = None,
-) -> list[dict[str, NDArray[Any]]]:
+) -> list[Computed]:
     """Run plans over an array, reading it once, and return the output arrays of each.
 
     Parameters
@@ -78,31 +86,90 @@ def compute(
         A sample is no count.
     """
     threads = threads or default_threads()
+    found: list[Computed | None] = [None] * len(works)
+    waiting = list(enumerate(works))
+    while waiting:
+        following = []
+        for group in _by_spans(waiting):
+            passed = _one_pass(array, dims, core, [work for _, work in group], threads, advance)
+            for (index, work), (maps, reduction, frames) in zip(group, passed, strict=True):
+                plan = work.plan.following(reduction, frames)
+                if plan is not None:
+                    following.append((index, Work(plan, work.allow_negative)))
+                else:
+                    found[index] = Computed(work.plan, _outputs(work.plan, maps, reduction, frames))
+        waiting = following
+    return [one for one in found if one is not None]
+
+
+def _by_spans(works: list[tuple[int, Work]]) -> list[list[tuple[int, Work]]]:
+    groups: list[list[tuple[int, Work]]] = []
+    for one in works:
+        for group in groups:
+            if dict(group[0][1].plan.spans) == dict(one[1].plan.spans):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return groups
+
+
+def _one_pass(
+    array: LazyArray,
+    dims: tuple[str, ...],
+    core: tuple[str, ...],
+    works: Sequence[Work],
+    threads: int,
+    advance: Advance | None,
+) -> list[tuple[dict[str, NDArray[Any]], Any, int]]:
     scan_axes = tuple(index for index, dim in enumerate(dims) if dim not in core)
     order = (*scan_axes, *(dims.index(dim) for dim in core))
-    blocks = cut(array, scan_axes)
+    spans = works[0].plan.spans
+    blocks = cut(array, scan_axes, tuple(spans.get(dims[axis]) for axis in scan_axes))
     maps: list[dict[str, NDArray[Any]]] = [{} for _ in works]
+    ragged: list[dict[str, list[tuple[Region, NDArray[Any]]]]] = [{} for _ in works]
     reductions: list[Any] = [None] * len(works)
     frames = 0
 
     def one(region: Region) -> tuple[Region, int, list[Partial]]:
         count, block = _read(array, region, scan_axes, order)
         _check(block, works, region, dims, scan_axes, core)
-        return region, count, [work.plan.block(block) for work in works]
+        return region, count, [work.plan.block(block, Place(region)) for work in works]
 
     for region, count, partials in _in_order(one, blocks, threads):
         for index, (work, partial) in enumerate(zip(works, partials, strict=True)):
-            _store(maps[index], partial, region, blocks.shape)
+            _store(maps[index], partial, blocks.result(region), blocks.results)
+            for name, rows in partial.ragged.items():
+                ragged[index].setdefault(name, []).append((blocks.result(region), rows))
             if partial.reduction is not None:
                 merged = reductions[index]
                 reductions[index] = partial.reduction if merged is None else work.plan.merge(merged, partial.reduction)
         frames += count
         if advance is not None:
             advance(count)
-    return [
-        work.plan.finish(found, reduction, frames)
-        for work, found, reduction in zip(works, maps, reductions, strict=True)
-    ]
+    for index, lists in enumerate(ragged):
+        for name, parts in lists.items():
+            maps[index][name] = _in_scan_order(maps[index]["count"], parts)
+    return [(found, reduction, frames) for found, reduction in zip(maps, reductions, strict=True)]
+
+
+def _outputs(plan: Plan, maps: dict[str, NDArray[Any]], reduction: Any, frames: int) -> dict[str, NDArray[Any]]:
+    names = {output.name for output in plan.outputs}
+    final = {name: values for name, values in maps.items() if name in names}
+    rest = {name: values for name, values in maps.items() if name not in names}
+    return {**final, **plan.finish(rest, reduction, frames)}
+
+
+def _in_scan_order(counts: NDArray[Any], parts: list[tuple[Region, NDArray[Any]]]) -> NDArray[Any]:
+    """Return the rows of all blocks in C order of the probe positions."""
+    starts = (np.cumsum(counts.reshape(-1)) - counts.reshape(-1)).reshape(counts.shape)
+    rows = np.empty((int(counts.sum()), *parts[0][1].shape[1:]), parts[0][1].dtype)
+    for region, values in parts:
+        place = 0
+        for start, count in zip(starts[region].reshape(-1), counts[region].reshape(-1), strict=True):
+            rows[start : start + count] = values[place : place + count]
+            place += count
+    return rows
 
 
 def _in_order(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from emdvc.engine.compute import Advance, Work, compute
-from emdvc.errors import Code, StepError
+from emdvc.errors import Code, InternalError, StepError
 from emdvc.formats.contract import Opened, Variable
+from emdvc.formats.dataset import open_lazy
 from emdvc.formats.results import Result, ResultVariable
-from emdvc.model.axis import Axis
-from emdvc.steps.contract import Input, Metadata, Plan, Step
+from emdvc.model.axis import Axis, Role
+from emdvc.steps.contract import FrameStep, Input, Metadata, Outcome, Plan, Reference, Step, Wanted, WholeStep
 
 
 def run_step(
@@ -25,6 +27,7 @@ def run_step(
     name: str,
     signal: str | None = None,
     inputs: Mapping[str, Any] | None = None,
+    references: Mapping[str, Reference] | None = None,
     threads: int | None = None,
     advance: Advance | None = None,
 ) -> Result:
@@ -42,6 +45,8 @@ def run_step(
         Which of its arrays; default: the main one.
     inputs
         What the provenance says of the input (path, digest).
+    references
+        The other datasets that the step reads, by the names that it gives them; by default they are read from disk.
     threads
         Number of threads.
     advance
@@ -54,31 +59,93 @@ def run_step(
     MetadataError
         A calibration that the parameters need is missing.
     """
+    if references is None:
+        references = read_references(step.references(parameters))
+    if isinstance(step, WholeStep):
+        outcome = _compute_whole(step, parameters, opened, references, name, signal)
+        return _result(step, parameters, opened, outcome, name, inputs or {})
     variable = opened.variable(signal)
     check_dimensions(step, variable, name)
-    plan = prepare(step, parameters, opened, variable, name)
+    plan = prepare(step, parameters, opened, variable, name, references)
     work = Work(plan, allow_negative=parameters.negative == "allow")
-    (arrays,) = compute(variable.array, variable.dims, step.core, [work], threads=threads, advance=advance)
+    (computed,) = compute(variable.array, variable.dims, step.core, [work], threads=threads, advance=advance)
     scan = tuple(dim for dim in variable.dims if dim not in step.core)
-    axes: dict[str, Axis] = {**opened.axes, **plan.axes}
-    variables = tuple(
-        ResultVariable(
-            output.name,
-            (*scan, *output.dims) if output.per_probe else output.dims,
-            np.asarray(arrays[output.name]),  # of a single pattern a plan may give a bare number
-            output.unit,
-            output.signed,
-            output.title or output.name,
-        )
-        for output in plan.outputs
+    outputs = tuple(
+        replace(output, dims=(*scan, *output.dims)) if output.per_probe and not output.ragged else output
+        for output in computed.plan.outputs
     )
+    outcome = Outcome(outputs, computed.arrays, computed.plan.axes, computed.plan.record)
+    return _result(step, parameters, opened, outcome, name, inputs or {})
+
+
+def read_references(wanted: Mapping[str, Wanted], folder: Path | None = None) -> dict[str, Reference]:
+    """Return the datasets that a step reads whole besides its input.
+
+    Parameters
+    ----------
+    wanted
+        As :meth:`emdvc.steps.contract.Step.references` names them.
+    folder
+        Where their paths start; default: the current folder.
+
+    Raises
+    ------
+    FormatError, DataMissingError
+        One cannot be read, or is not here.
+    """
+    found = {}
+    for role, one in wanted.items():
+        opened, _ = open_lazy((folder or Path()) / one.path)
+        try:
+            chosen = [opened.variable(signal) for signal in one.signals] or [opened.variable()]
+            found[role] = Reference(
+                {v.name: v.array.read(tuple(slice(0, n) for n in v.array.shape)) for v in chosen},
+                {v.name: v.dims for v in chosen},
+                opened.axes,
+                one.path,
+            )
+        finally:
+            opened.close()
+    return found
+
+
+def _compute_whole(
+    step: WholeStep,
+    parameters: Any,
+    opened: Opened,
+    references: Mapping[str, Reference],
+    name: str,
+    signal: str | None,
+) -> Outcome:
+    names = step.signals(parameters)
+    variables = [opened.variable(one) for one in names] if names else [opened.variable(signal)]
+    check_dimensions(step, variables[0], name)
+    arrays = {v.name: v.array.read(tuple(slice(0, n) for n in v.array.shape)) for v in variables}
+    return step.compute(parameters, _input(step, parameters, opened, variables[0], name, references), arrays)
+
+
+def _result(
+    step: Step, parameters: Any, opened: Opened, outcome: Outcome, name: str, inputs: Mapping[str, Any]
+) -> Result:
+    axes: dict[str, Axis] = {**opened.axes, **outcome.axes}
+    own = set(outcome.axes)
+    variables = []
+    for output in outcome.outputs:
+        values = np.asarray(outcome.arrays[output.name])  # of a single pattern a plan may give a bare number
+        for dim, size in zip(output.dims, values.shape, strict=True):
+            if dim not in axes:  # the rows of a table
+                axes[dim] = Axis(dim, size, Role.STACK)
+                own.add(dim)
+        title = output.title or output.name
+        variables.append(ResultVariable(output.name, output.dims, values, output.unit, output.signed, title))
     return Result(
-        variables=variables,
+        variables=tuple(variables),
         axes=axes,
-        own_axes=frozenset(plan.axes),
-        provenance=_provenance(step, parameters, inputs or {}),
+        own_axes=frozenset(own),
+        provenance=_provenance(step, parameters, inputs),
         title=f"{step.name} of {PurePosixPath(name).name}",
         record=opened.record,
+        own_record=dict(outcome.record),
     )
 
 
@@ -90,11 +157,16 @@ def foresee(step: Step, parameters: Any, opened: Opened, *, name: str, signal: s
     StepError, MetadataError
         As :func:`run_step`, but for samples that are no counts.
     """
+    if isinstance(step, WholeStep):
+        names = step.signals(parameters)
+        check_dimensions(step, opened.variable(names[0] if names else signal), name)
+        return [step.summary]
     variable = opened.variable(signal)
     check_dimensions(step, variable, name)
+    references = read_references(step.references(parameters))
     scan = [size for dim, size in zip(variable.dims, variable.array.shape, strict=True) if dim not in step.core]
     each = f", for each of {math.prod(scan)} probe positions"
-    outputs = prepare(step, parameters, opened, variable, name).outputs
+    outputs = prepare(step, parameters, opened, variable, name, references).outputs
     return [f"{output.name}: {output.title}" + (each if output.per_probe else "") for output in outputs]
 
 
@@ -133,13 +205,30 @@ def _fitting(wanted: Step, dims: tuple[str, ...], name: str) -> str:
     return f"steps that fit: {', '.join(fit)}" if fit else "emdvc steps lists what each step works on"
 
 
-def prepare(step: Step, parameters: Any, opened: Opened, variable: Variable, name: str) -> Plan:
+def prepare(
+    step: Step,
+    parameters: Any,
+    opened: Opened,
+    variable: Variable,
+    name: str,
+    references: Mapping[str, Reference] | None = None,
+) -> Plan:
     """Return a step made ready for an array of an open dataset; it can read only the metadata that it declares."""
+    if not isinstance(step, FrameStep):
+        raise InternalError(f"{step.name} has no plan: it works on whole arrays", code=Code.INTERNAL)
+    return step.prepare(parameters, _input(step, parameters, opened, variable, name, references or {}))
+
+
+def _input(
+    step: Step,
+    parameters: Any,
+    opened: Opened,
+    variable: Variable,
+    name: str,
+    references: Mapping[str, Reference],
+) -> Input:
     metadata = Metadata(opened.record, opened.axes, step.metadata(parameters))
-    return step.prepare(
-        parameters,
-        Input(variable.dims, variable.array.shape, variable.array.dtype, metadata, variable.unit, name),
-    )
+    return Input(variable.dims, variable.array.shape, variable.array.dtype, metadata, variable.unit, name, references)
 
 
 def _provenance(step: Step, parameters: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from emdvc.formats import zarr_writer
 from emdvc.formats.digest import array_digest
 from emdvc.model.axis import INHERITED, Axis
 from emdvc.model.record import Record
-from emdvc.model.sidecar import Sidecar, VariableInfo
+from emdvc.model.sidecar import Sidecar, VariableInfo, merge
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,6 +62,8 @@ class Result:
         One line for the picture.
     record
         The input's record, written with the result only where the input has no sidecar to inherit it from.
+    own_record
+        What the result's record says otherwise than the input's; nested, always written.
     """
 
     variables: tuple[ResultVariable, ...]
@@ -70,6 +72,7 @@ class Result:
     provenance: dict[str, Any] = field(default_factory=dict)
     title: str = ""
     record: Record = field(default_factory=dict)
+    own_record: Record = field(default_factory=dict)
 
 
 #: Quantiles that a sidecar's statistics hold.
@@ -215,7 +218,7 @@ def _sidecar(path: Path, result: Result, source: Path | None) -> Sidecar:
         kept_there = inherits is not None and dim not in result.own_axes
         axes[dim] = replace(axis, calibration=axis.calibration or INHERITED) if kept_there else axis
     return Sidecar(
-        record=result.record if inherits is None else {},
+        record=merge(result.record, result.own_record) if inherits is None else result.own_record,
         axes=axes,
         variables={
             variable.name: VariableInfo(

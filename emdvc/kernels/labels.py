@@ -46,6 +46,38 @@ def label_sums(frames: NDArray[Any], labels: NDArray[np.int32], count: int) -> N
     return sums
 
 
+def label_sums_and_squares(
+    frames: NDArray[Any], labels: NDArray[np.int32], count: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the sums of every frame over the pixels of every label, and those of the squared values.
+
+    Parameters
+    ----------
+    frames, labels, count
+        As for :func:`label_sums`.
+
+    Returns
+    -------
+    sums, squares
+        Shape (n, count) each, 64 bits wide. Squares of integers are exact while they fit 64 bits.
+    """
+    sums = np.zeros((frames.shape[0], count), total_type(frames.dtype))
+    squares = np.zeros_like(sums)
+    _label_sums_and_squares(frames, labels, sums, squares)
+    return sums, squares
+
+
+@njit(nogil=True, cache=True)
+def _label_sums_and_squares(frames, labels, sums, squares):  # type: ignore[no-untyped-def]
+    for frame in range(frames.shape[0]):
+        for pixel in range(labels.shape[0]):
+            label = labels[pixel]
+            if label >= 0:
+                value = sums.dtype.type(frames[frame, pixel])
+                sums[frame, label] += value
+                squares[frame, label] += value * value
+
+
 @njit(nogil=True, cache=True)
 def _label_sums(frames, labels, first, lanes, totals, sums):  # type: ignore[no-untyped-def]
     # Eight frames side by side: their samples at one pixel become one vector, added to the row of the pixel's label by

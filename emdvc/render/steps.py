@@ -14,7 +14,7 @@ from emdvc.errors import EmdvcError
 from emdvc.model.axis import Axis, Role
 from emdvc.model.quantity import Quantity
 from emdvc.render.columns import columns
-from emdvc.steps.contract import Input, Metadata, Output, Parameters, Step
+from emdvc.steps.contract import FrameStep, Input, Metadata, Output, Parameters, Step
 
 #: A calibrated input of each kind of frame, small: what a step says it would give for it is its list of outputs.
 _SAMPLE_RECORD = {
@@ -40,7 +40,8 @@ def describe(step: Step) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``name``, ``version``, ``summary``, ``core`` (dimensions of a frame), ``doc``, ``parameters`` (each with name,
+        ``name``, ``version``, ``summary``, ``core`` (dimensions of a frame, or of a whole
+        step's arrays), ``frames`` (whether it looks at frames), ``doc``, ``parameters`` (each with name,
         type, unit, default, required, doc), ``metadata`` (keys that are read, by the unit that the parameters are given
         in; under the empty name where that does not matter), ``outputs`` (name, dims, unit, title, of an example).
     """
@@ -50,6 +51,7 @@ def describe(step: Step) -> dict[str, Any]:
         "version": step.version,
         "summary": step.summary,
         "core": list(step.core),
+        "frames": isinstance(step, FrameStep),
         "doc": inspect.cleandoc(step.__doc__ or ""),
         # what a step adds of its own comes first
         "parameters": sorted(
@@ -94,6 +96,9 @@ def _type(entry: dict[str, Any], shared: dict[str, Any]) -> tuple[str, str, dict
 
 def _samples(step: Step, schema: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the unit and the parameters of small, valid examples: one for each unit that they can be given in."""
+    if step.example:
+        yield "", step.Parameters.model_validate(dict(step.example))
+        return
     shared = schema.get("$defs", {})
     units = dict.fromkeys(unit for entry in _parameters(schema, shared) for unit in _unit_names(entry["unit"]))
     for unit in units or {"": None}:
@@ -140,6 +145,10 @@ def _metadata(step: Step, schema: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _outputs(step: Step, schema: dict[str, Any]) -> list[dict[str, Any]]:
+    if step.gives:
+        return [_output(output, whole=not isinstance(step, FrameStep)) for output in step.gives]
+    if not isinstance(step, FrameStep):
+        return []
     dims = ("y", "x", *step.core)
     shape = tuple(_SAMPLE_AXES[dim].size for dim in dims)
     for _, parameters in _samples(step, schema):
@@ -152,8 +161,8 @@ def _outputs(step: Step, schema: dict[str, Any]) -> list[dict[str, Any]]:
     return []
 
 
-def _output(output: Output) -> dict[str, Any]:
-    dims = (("y", "x") if output.per_probe else ()) + output.dims
+def _output(output: Output, *, whole: bool = False) -> dict[str, Any]:
+    dims = (("y", "x") if output.per_probe and not output.ragged and not whole else ()) + output.dims
     return {"name": output.name, "dims": list(dims), "unit": output.unit, "title": output.title}
 
 
@@ -161,7 +170,8 @@ def as_text(description: dict[str, Any]) -> str:
     """Return a step's description for a terminal."""
     lines = [f"{description['name']}  {description['summary']}", ""]
     lines += [f"  {line}".rstrip() for line in _plain(description["doc"]).splitlines()]
-    lines += ["", f"works on  {', '.join(description['core'])}, at every probe position", "", "parameters"]
+    where = "at every probe position" if description["frames"] else "as a whole"
+    lines += ["", f"works on  {', '.join(description['core'])}, {where}", "", "parameters"]
     for parameter in description["parameters"]:
         lines.append(f"  {parameter['name']}  ({_facts(parameter)})")
         if parameter["doc"]:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from emdvc.kernels.moments import first_moments
 from emdvc.steps import contract, geometry
-from emdvc.steps.contract import Input, Output, Partial, Plan, Step
+from emdvc.steps.contract import FrameStep, Input, Output, Partial, Place, Plan
 from emdvc.steps.values import Position, Radius
 
 
 class _Moments(Plan):
-    """First moments of each frame, divided at the end."""
+    """First moments of each frame, divided."""
 
     def __init__(self, mask: NDArray[np.uint8], center: tuple[float, float], angle: geometry.Scale | None) -> None:
         self._mask, self._center, self._angle = mask, center, angle
@@ -28,13 +28,9 @@ class _Moments(Plan):
         )
         self.outputs = pixels + (angles if angle is not None else ())
 
-    def block(self, frames: NDArray[Any]) -> Partial:
-        """Return the three sums of each frame."""
-        return Partial({"moments": first_moments(frames, self._mask)})
-
-    def finish(self, maps: dict[str, NDArray[Any]], reduction: Any, frames: int) -> dict[str, NDArray[Any]]:
-        """Divide: the only floating-point step. A frame without counts has no centre: NaN."""
-        counts, rows, columns = np.moveaxis(maps["moments"], -1, 0)
+    def block(self, frames: NDArray[Any], place: Place) -> Partial:
+        """Divide the sums of each frame: the only floating-point step. A frame without counts has no centre: NaN."""
+        counts, rows, columns = np.moveaxis(first_moments(frames, self._mask), -1, 0)
         nothing = counts == 0
         divisor = np.where(nothing, 1, counts)
         y = np.where(nothing, np.nan, rows / divisor)
@@ -43,10 +39,10 @@ class _Moments(Plan):
         if self._angle is not None:
             found["tilt_y"] = (y - self._center[0]) * self._angle.y
             found["tilt_x"] = (x - self._center[1]) * self._angle.x
-        return found
+        return Partial(found)
 
 
-class CenterOfMass(Step):
+class CenterOfMass(FrameStep):
     """Centre of mass of each diffraction pattern: where the transmitted intensity went.
 
     ``com_y = sum(y I) / sum(I)`` and likewise x, in pixels counted from the middle of pixel 0; the sums are exact

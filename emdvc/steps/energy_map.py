@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from emdvc.errors import Code, MetadataError, StepError
 from emdvc.model import units
 from emdvc.steps import contract
-from emdvc.steps.contract import Input, Plan, Step
+from emdvc.steps.contract import FrameStep, Input, Plan
 from emdvc.steps.label_plan import MaskSums
 from emdvc.steps.values import Energy
 
@@ -32,7 +32,7 @@ class Window(BaseModel):
         return self
 
 
-class EnergyMap(Step):
+class EnergyMap(FrameStep):
     """Sum of each spectrum over windows of energy: one map per window, of an element's line or of an edge.
 
     A channel belongs to a window when its energy E is ``start <= E < stop``. The sums are exact (64-bit integers where

@@ -9,46 +9,49 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from emdvc.errors import StepError
-from emdvc.kernels.labels import label_sums
 from emdvc.model.axis import Axis, Role
 from emdvc.model.quantity import Origin, Quantity
 from emdvc.steps import contract, geometry
-from emdvc.steps.contract import Input, Output, Partial, Plan, Step
+from emdvc.steps.contract import FrameStep, Input, Output, Partial, Place, Plan
+from emdvc.steps.label_plan import LabelPlan
 from emdvc.steps.values import Position, Radius
 
 
-class _Profile(Plan):
+class _Profile(LabelPlan):
     """Mean over rings, per frame and over all frames."""
 
     def __init__(self, source: Input, labels: NDArray[np.int32], axis: Axis, scanned: bool) -> None:
-        self._labels, self._scanned = labels, scanned
-        self._pixels = np.bincount(labels[labels >= 0], minlength=axis.size)
+        self.labels, self.count, self._scanned = labels, axis.size, scanned
+        pixels = np.bincount(labels[labels >= 0], minlength=axis.size)
+        self._counted = pixels.astype("i8")
+        # a ring without a pixel has no mean: NaN
+        self._pixels = np.where(pixels == 0, np.nan, pixels.astype("f8"))
         self.axes = {"k": axis}
         unit = f"{source.unit}/px" if source.unit else ""
         overall = Output("mean_profile", ("k",), unit, per_probe=False, title="mean radial profile")
         single = Output("profile", ("k",), unit, per_probe=True, title="radial profile")
-        pixels = Output("pixels", ("k",), "px", per_probe=False, title="pixels per ring")
-        self.outputs = (overall, single, pixels) if scanned else (single, pixels)
+        number = Output("pixels", ("k",), "px", per_probe=False, title="pixels per ring")
+        self.outputs = (overall, single, number) if scanned else (single, number)
 
-    def block(self, frames: NDArray[Any]) -> Partial:
-        """Return the ring sums of each frame, and their sum over the block."""
-        sums = label_sums(frames.reshape(frames.shape[0], -1), self._labels, self._pixels.size)
-        return Partial({"profile": sums}, sums.sum(axis=0, dtype=sums.dtype))
+    def from_sums(self, sums: NDArray[Any], squares: NDArray[Any] | None, place: Place) -> Partial:
+        """Return the ring means of each frame, and the ring sums over the block."""
+        return Partial({"profile": sums / self._pixels}, (sums.sum(axis=0, dtype=sums.dtype),))
 
-    def merge(self, first: Any, second: Any) -> Any:
+    def merge(self, first: tuple[NDArray[Any], ...], second: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
         """Return the ring sums of two blocks."""
-        return first + second
+        return (first[0] + second[0],)
 
-    def finish(self, maps: dict[str, NDArray[Any]], reduction: Any, frames: int) -> dict[str, NDArray[Any]]:
-        """Divide by the number of pixels; a ring without a pixel has no mean: NaN."""
-        pixels = np.where(self._pixels == 0, np.nan, self._pixels.astype("f8"))
-        found = {"profile": maps["profile"] / pixels, "pixels": self._pixels.astype("i8")}
-        if self._scanned:
-            found["mean_profile"] = reduction / (pixels * frames)
+    def finish(
+        self, maps: dict[str, NDArray[Any]], reduction: tuple[NDArray[Any], ...] | None, frames: int
+    ) -> dict[str, NDArray[Any]]:
+        """Divide by the number of pixels and of frames."""
+        found: dict[str, NDArray[Any]] = {"pixels": self._counted}
+        if self._scanned and reduction is not None:
+            found["mean_profile"] = reduction[0] / (self._pixels * frames)
         return found
 
 
-class RadialProfile(Step):
+class RadialProfile(FrameStep):
     """Mean counts per pixel on rings around the undiffracted beam, for each pattern and for all of them.
 
     Ring i holds the pixels whose middle lies at ``i w <= r < (i + 1) w``, with w = outer / bins; its coordinate k is

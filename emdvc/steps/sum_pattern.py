@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from emdvc.kernels.frames import sum_and_max
 from emdvc.steps import contract
-from emdvc.steps.contract import Input, Output, Partial, Plan, Step
+from emdvc.steps.contract import FrameStep, Input, Output, Partial, Place, Plan
+
+Sums = tuple[NDArray[Any], ...]
 
 
 class SumOverFrames(Plan):
@@ -23,21 +25,22 @@ class SumOverFrames(Plan):
             Output("max", core, source.unit, per_probe=False, title=f"maximum {what}"),
         )
 
-    def block(self, frames: NDArray[Any]) -> Partial:
+    def block(self, frames: NDArray[Any], place: Place) -> Partial:
         """Return the sum and the maximum of a block."""
         return Partial(reduction=sum_and_max(frames.reshape(frames.shape[0], -1)))
 
-    def merge(self, first: Any, second: Any) -> Any:
+    def merge(self, first: Sums, second: Sums) -> Sums:
         """Return sum and maximum of two blocks."""
         return first[0] + second[0], np.maximum(first[1], second[1])
 
-    def finish(self, maps: dict[str, NDArray[Any]], reduction: Any, frames: int) -> dict[str, NDArray[Any]]:
+    def finish(self, maps: dict[str, NDArray[Any]], reduction: Sums | None, frames: int) -> dict[str, NDArray[Any]]:
         """Return the three arrays in the shape of a frame."""
+        assert reduction is not None
         total, largest = (array.reshape(self._shape) for array in reduction)
         return {"sum": total, "mean": total / np.float64(frames), "max": largest}
 
 
-class SumPattern(Step):
+class SumPattern(FrameStep):
     """Sum, mean and maximum of all diffraction patterns of a scan, pixel by pixel.
 
     The sum is exact (64-bit integers where the data are integers); the mean is its quotient by the number of probe

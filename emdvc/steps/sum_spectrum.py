@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from emdvc.steps import contract
-from emdvc.steps.contract import Input, Plan, Step
+from emdvc.steps.contract import FrameStep, Input, Plan
 from emdvc.steps.sum_pattern import SumOverFrames
 
 
-class SumSpectrum(Step):
+class SumSpectrum(FrameStep):
     """Sum, mean and maximum of all spectra of a spectrum image, channel by channel.
 
     The sum is exact (64-bit integers where the data are integers). The maximum shows lines of rare particles that the

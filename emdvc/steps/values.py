@@ -57,6 +57,9 @@ Position = Annotated[
     WithJsonSchema({"type": "string", "unit": "px (y, x)"}),
 ]
 
+#: Another dataset: its path from the project's root; ``path::array`` names one of its arrays.
+DataPath = Annotated[str, WithJsonSchema({"type": "string", "path": True})]
+
 #: An energy loss or an X-ray energy.
 Energy = Annotated[
     Quantity,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emdvc.errors import StepError
 from emdvc.steps import contract, geometry
-from emdvc.steps.contract import Input, Plan, Step
+from emdvc.steps.contract import FrameStep, Input, Plan
 from emdvc.steps.label_plan import MaskSums
 from emdvc.steps.values import Position, Radius
 
@@ -30,7 +30,7 @@ class Detector(BaseModel):
         return self
 
 
-class VirtualDetector(Step):
+class VirtualDetector(FrameStep):
     """Sum of each diffraction pattern over an annulus or disk around the undiffracted beam.
 
     One value per probe position. A pixel belongs to the detector when the distance r of its middle from the centre is

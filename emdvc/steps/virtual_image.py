@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from emdvc.steps import contract
-from emdvc.steps.contract import Input, Plan, Step
+from emdvc.steps.contract import FrameStep, Input, Plan
 from emdvc.steps.label_plan import MaskSums
 
 
-class VirtualImage(Step):
+class VirtualImage(FrameStep):
     """Sum of each diffraction pattern over the whole detector, one value per probe position.
 
     Exact: 64-bit integers where the data are integers. Where all scattered electrons hit the detector it shows the beam

@@ -82,9 +82,9 @@ def test_one_pass_gives_the_same_bits_for_any_thread_count(scan: ZarrArray, monk
     results = [compute(scan, dims, core, plans(scan.dtype), threads=threads) for threads in (1, 2, 7)]
     for other in results[1:]:
         for mine, theirs in zip(results[0], other, strict=True):
-            assert mine.keys() == theirs.keys()
-            for name in mine:
-                assert mine[name].tobytes() == theirs[name].tobytes(), name
+            assert mine.arrays.keys() == theirs.arrays.keys()
+            for name in mine.arrays:
+                assert mine.arrays[name].tobytes() == theirs.arrays[name].tobytes(), name
 
 
 def test_progress_counts_every_probe_position(scan: ZarrArray) -> None:
