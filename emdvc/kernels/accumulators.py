@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 
-#: Frames that are summed side by side, one per SIMD lane.
-LANES = 8
-
 #: Additions of 16-bit counts that surely fit 32 bits: 65536 * 65535 < 2**32.
 NARROW_ADDITIONS = 65536
 

@@ -12,11 +12,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from emdvc.kernels.accumulators import LANES, NARROW_ADDITIONS, lane_type, total_type
+from emdvc.kernels.accumulators import NARROW_ADDITIONS, lane_type, total_type
+from emdvc.kernels.lanes import LANES, SQUARE, add_row, add_squared_row, transpose_square
+
+#: Pixels that are transposed before they are added: with their sums they fit the fastest cache.
+_TILE = 256
+#: Fewer frames than this are summed one by one: empty lanes would cost more.
+_WORTH_LANES = 6
 
 
 def label_sums(frames: NDArray[Any], labels: NDArray[np.int32], count: int) -> NDArray[Any]:
     """Return the sum of every frame over the pixels of every label.
+
+    Floats are added pixel by pixel within a frame, in C order, whatever the number of frames.
 
     Parameters
     ----------
@@ -32,17 +40,7 @@ def label_sums(frames: NDArray[Any], labels: NDArray[np.int32], count: int) -> N
     array
         Shape (n, count), 64-bit integers of the frames' signedness, or 64-bit floats.
     """
-    sums = np.zeros((frames.shape[0], count), total_type(frames.dtype))
-    if count == 0 or frames.shape[0] == 0:
-        return sums
-    # only the pixels between the first and the last that belong to a detector are read: a small one costs little
-    used = np.flatnonzero(labels >= 0)
-    first, last = (int(used[0]), int(used[-1]) + 1) if used.size else (0, 0)
-    # unsigned, because numba then leaves out the test for an index counted from the end
-    padded = np.where(labels < 0, count, labels).astype(np.uint32)[first:last]
-    lanes = np.zeros((count + 1, LANES), lane_type(frames.dtype))
-    totals = np.zeros((count + 1, LANES), sums.dtype)
-    _label_sums(frames, padded, first, lanes, totals, sums)
+    sums, _ = _label_sums(frames, labels, count, squared=False)
     return sums
 
 
@@ -59,56 +57,135 @@ def label_sums_and_squares(
     Returns
     -------
     sums, squares
-        Shape (n, count) each, 64 bits wide. Squares of integers are exact while they fit 64 bits.
+        Shape (n, count) each, 64 bits wide. Squares of integers are exact while their sum fits 64 bits.
     """
+    return _label_sums(frames, labels, count, squared=True)
+
+
+def _label_sums(
+    frames: NDArray[Any], labels: NDArray[np.int32], count: int, *, squared: bool
+) -> tuple[NDArray[Any], NDArray[Any]]:
     sums = np.zeros((frames.shape[0], count), total_type(frames.dtype))
     squares = np.zeros_like(sums)
-    _label_sums_and_squares(frames, labels, sums, squares)
+    if count == 0 or frames.shape[0] == 0:
+        return sums, squares
+    # squares where pixels belong to no detector are not read: a small detector costs little
+    pixels = frames.shape[1]
+    whole = pixels - pixels % SQUARE
+    used = np.flatnonzero((labels[:whole].reshape(-1, SQUARE) >= 0).any(axis=1)) * SQUARE
+    # unsigned, because numba then leaves out the test for an index counted from the end
+    padded = np.where(labels < 0, count, labels).astype(np.uint32)
+    padded = np.concatenate([padded[:whole].reshape(-1, SQUARE)[used // SQUARE].reshape(-1), padded[whole:]])
+    many = frames.shape[0] - frames.shape[0] % LANES
+    if frames.shape[0] - many >= _WORTH_LANES:
+        # what is left over fills the lanes with empty frames
+        rest = np.zeros((LANES, pixels), frames.dtype)
+        rest[: frames.shape[0] - many] = frames[many:]
+        last = (np.zeros((LANES, count), sums.dtype), np.zeros((LANES, count), sums.dtype))
+        _sum(rest, padded, used, *last, squared)
+        sums[many:], squares[many:] = (part[: frames.shape[0] - many] for part in last)
+    elif many < frames.shape[0]:
+        _sum_one_by_one(frames[many:], labels, sums[many:], squares[many:], squared)
+    if many:
+        _sum(frames[:many], padded, used, sums[:many], squares[:many], squared)
     return sums, squares
 
 
+def _sum(
+    frames: NDArray[Any],
+    labels: NDArray[np.uint32],
+    used: NDArray[np.int64],
+    sums: NDArray[Any],
+    squares: NDArray[Any],
+    squared: bool,
+) -> None:
+    tile = np.empty((_TILE, LANES), frames.dtype)
+    totals = np.zeros((sums.shape[1] + 1, LANES), sums.dtype)
+    if squared:
+        _sum_squares_in_lanes(frames, labels, used, tile, totals, np.zeros_like(totals), sums, squares)
+    else:
+        lanes = np.zeros(totals.shape, lane_type(frames.dtype))
+        _sum_in_lanes(frames, labels, used, tile, lanes, totals, sums)
+
+
 @njit(nogil=True, cache=True)
-def _label_sums_and_squares(frames, labels, sums, squares):  # type: ignore[no-untyped-def]
+def _fill(frames, start, used, first, last, tile):  # type: ignore[no-untyped-def]
+    # the squares `used[first:last]` of LANES frames, transposed; past the last whole square sample by sample
+    for index in range(first, last):
+        for lane in range(0, LANES, SQUARE):
+            transpose_square(frames, start + lane, used[index], tile, (index - first) * SQUARE, lane)
+
+
+@njit(nogil=True, cache=True)
+def _fill_rest(frames, start, tile):  # type: ignore[no-untyped-def]
+    whole = frames.shape[1] - frames.shape[1] % SQUARE
+    for pixel in range(whole, frames.shape[1]):
+        for lane in range(LANES):
+            tile[pixel - whole, lane] = frames[start + lane, pixel]
+
+
+@njit(nogil=True, cache=True)
+def _sum_in_lanes(frames, labels, used, tile, lanes, totals, sums):  # type: ignore[no-untyped-def]
+    # `labels` are those of the used squares, then those of the pixels past the last whole square
+    together = _TILE // SQUARE
+    for start in range(0, frames.shape[0], LANES):
+        lanes[:] = 0
+        totals[:] = 0
+        additions = 0
+        for first in range(0, used.shape[0], together):
+            last = min(first + together, used.shape[0])
+            _fill(frames, start, used, first, last, tile)
+            part = labels[first * SQUARE : last * SQUARE]
+            for pixel in range(np.uint64(part.shape[0])):
+                add_row(lanes, part[pixel], tile, pixel)
+            additions += _TILE
+            if additions + 2 * _TILE > NARROW_ADDITIONS:
+                totals += lanes
+                lanes[:] = 0
+                additions = 0
+        _fill_rest(frames, start, tile)
+        part = labels[used.shape[0] * SQUARE :]
+        for pixel in range(np.uint64(part.shape[0])):
+            add_row(lanes, part[pixel], tile, pixel)
+        totals += lanes
+        for lane in range(LANES):
+            for label in range(sums.shape[1]):
+                sums[start + lane, label] = totals[label, lane]
+
+
+@njit(nogil=True, cache=True)
+def _sum_squares_in_lanes(frames, labels, used, tile, totals, powers, sums, squares):  # type: ignore[no-untyped-def]
+    # `labels` are those of the used squares, then those of the pixels past the last whole square
+    together = _TILE // SQUARE
+    for start in range(0, frames.shape[0], LANES):
+        totals[:] = 0
+        powers[:] = 0
+        for first in range(0, used.shape[0], together):
+            last = min(first + together, used.shape[0])
+            _fill(frames, start, used, first, last, tile)
+            part = labels[first * SQUARE : last * SQUARE]
+            for pixel in range(np.uint64(part.shape[0])):
+                add_row(totals, part[pixel], tile, pixel)
+                add_squared_row(powers, part[pixel], tile, pixel)
+        _fill_rest(frames, start, tile)
+        part = labels[used.shape[0] * SQUARE :]
+        for pixel in range(np.uint64(part.shape[0])):
+            add_row(totals, part[pixel], tile, pixel)
+            add_squared_row(powers, part[pixel], tile, pixel)
+        for lane in range(LANES):
+            for label in range(sums.shape[1]):
+                sums[start + lane, label] = totals[label, lane]
+                squares[start + lane, label] = powers[label, lane]
+
+
+@njit(nogil=True, cache=True)
+def _sum_one_by_one(frames, labels, sums, squares, squared):  # type: ignore[no-untyped-def]
+    number = sums.dtype.type
     for frame in range(frames.shape[0]):
         for pixel in range(labels.shape[0]):
             label = labels[pixel]
             if label >= 0:
-                value = sums.dtype.type(frames[frame, pixel])
+                value = number(frames[frame, pixel])
                 sums[frame, label] += value
-                squares[frame, label] += value * value
-
-
-@njit(nogil=True, cache=True)
-def _label_sums(frames, labels, first, lanes, totals, sums):  # type: ignore[no-untyped-def]
-    # Eight frames side by side: their samples at one pixel become one vector, added to the row of the pixel's label by
-    # one vector addition. A scatter frame by frame runs at a quarter of the speed: each addition waits for the last.
-    pixels = labels.shape[0]
-    final = frames.shape[0] - 1
-    for start in range(0, frames.shape[0], LANES):
-        totals[:] = 0
-        for begin in range(0, pixels, NARROW_ADDITIONS):
-            end = min(begin + NARROW_ADDITIONS, pixels)
-            part = labels[begin:end]
-            f0 = frames[start, first + begin : first + end]
-            f1 = frames[min(start + 1, final), first + begin : first + end]
-            f2 = frames[min(start + 2, final), first + begin : first + end]
-            f3 = frames[min(start + 3, final), first + begin : first + end]
-            f4 = frames[min(start + 4, final), first + begin : first + end]
-            f5 = frames[min(start + 5, final), first + begin : first + end]
-            f6 = frames[min(start + 6, final), first + begin : first + end]
-            f7 = frames[min(start + 7, final), first + begin : first + end]
-            lanes[:] = 0
-            for pixel in range(np.uint64(end - begin)):
-                label = part[pixel]
-                lanes[label, 0] += f0[pixel]
-                lanes[label, 1] += f1[pixel]
-                lanes[label, 2] += f2[pixel]
-                lanes[label, 3] += f3[pixel]
-                lanes[label, 4] += f4[pixel]
-                lanes[label, 5] += f5[pixel]
-                lanes[label, 6] += f6[pixel]
-                lanes[label, 7] += f7[pixel]
-            totals += lanes
-        for lane in range(min(LANES, frames.shape[0] - start)):
-            for label in range(sums.shape[1]):
-                sums[start + lane, label] = totals[label, lane]
+                if squared:
+                    squares[frame, label] += value * value

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emdvc.kernels.accumulators import NARROW_ADDITIONS
 from emdvc.kernels.frames import sum_and_max
-from emdvc.kernels.labels import label_sums
+from emdvc.kernels.labels import label_sums, label_sums_and_squares
 from emdvc.kernels.moments import first_moments
 from emdvc.kernels.validity import NEGATIVE, NOT_FINITE, VALID, first_invalid
 
@@ -27,12 +27,32 @@ def counts(*shape: tuple[int, int]) -> st.SearchStrategy[NDArray[Any]]:
 
 
 @settings(deadline=None)
-@given(counts((1, 20), (1, 40)), st.integers(1, 5), st.randoms(use_true_random=False))
+@given(counts((1, 80), (1, 70)), st.integers(1, 5), st.randoms(use_true_random=False))
 def test_label_sums(frames: NDArray[Any], count: int, random: Any) -> None:
-    """The sum over each label is NumPy's sum over its pixels; pixels with a negative label count nowhere."""
+    """The sum over each label is NumPy's sum over its pixels; pixels with a negative label count nowhere.
+
+    Numbers of frames and pixels on both sides of what the lanes and the squares hold.
+    """
     labels = np.array([random.randrange(-1, count) for _ in range(frames.shape[1])], np.int32)
-    expected = np.stack([frames[:, labels == label].sum(axis=1, dtype=object) for label in range(count)], axis=1)
+    wide = frames.astype(object)
+    expected, squared = (
+        np.stack([power[:, labels == label].sum(axis=1) for label in range(count)], axis=1) for power in (wide, wide**2)
+    )
     assert (label_sums(frames, labels, count) == expected).all()
+    sums, squares = label_sums_and_squares(frames, labels, count)
+    assert (sums == expected).all()
+    if frames.dtype.itemsize < 4:  # the squares of 32-bit numbers may exceed 64 bits
+        assert (squares == squared).all()
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i2", "f4", "f8"])
+def test_label_sums_of_a_small_detector_on_a_large_one(dtype: str) -> None:
+    """What no detector holds is not read; the sums are those of the few pixels, for every number type."""
+    frames = np.random.default_rng(3).integers(0, 200, (45, 600)).astype(dtype)
+    labels = np.full(600, -1, np.int32)
+    labels[[37, 38, 250, 599]] = [0, 1, 1, 0]
+    expected = np.stack([frames[:, [37, 599]].sum(axis=1), frames[:, [38, 250]].sum(axis=1)], axis=1)
+    assert (label_sums(frames, labels, 2) == expected).all()
 
 
 @settings(deadline=None)
@@ -50,9 +70,9 @@ def test_first_moments(frames: NDArray[Any]) -> None:
     """The moments are NumPy's sums in whole numbers of any size."""
     wide = frames.astype(object)
     y, x = np.arange(frames.shape[1])[:, None], np.arange(frames.shape[2])
-    mask = np.ones(frames.shape[1:], np.uint8)
-    expected = np.stack([(wide * weight).sum(axis=(1, 2)) for weight in (1, y, x)], axis=1)
-    assert (first_moments(frames, mask) == expected).all()
+    for mask in (np.ones(frames.shape[1:], np.uint8), ((y + 2 * x) % 3 == 1).astype(np.uint8)):
+        expected = np.stack([(wide * mask * weight).sum(axis=(1, 2)) for weight in (1, y, x)], axis=1)
+        assert (first_moments(frames, mask) == expected).all()
 
 
 def test_saturated_counters_do_not_overflow() -> None:
@@ -64,11 +84,11 @@ def test_saturated_counters_do_not_overflow() -> None:
     assert (total == 65535 * (NARROW_ADDITIONS + 7)).all()
 
 
-@pytest.mark.parametrize("width", [361, 362, 363, 1030])
-def test_wide_detectors_do_not_overflow(width: int) -> None:
-    """Saturated rows on both sides of the width up to which 32-bit row sums are used."""
-    moments = first_moments(np.full((2, 3, width), 65535, np.uint16), np.ones((3, width), np.uint8))
-    assert moments[0, 2] == 3 * 65535 * width * (width - 1) // 2
+@pytest.mark.parametrize("height", [360, 361, 362, 1030])
+def test_large_detectors_do_not_overflow(height: int) -> None:
+    """Saturated columns on both sides of the height up to which they are summed in 32 bits."""
+    moments = first_moments(np.full((2, height, 3), 65535, np.uint16), np.ones((height, 3), np.uint8))
+    assert moments[0, 1] == 3 * 65535 * height * (height - 1) // 2
 
 
 def test_masked_pixels_do_not_count() -> None:
@@ -81,8 +101,8 @@ def test_masked_pixels_do_not_count() -> None:
 
 def test_floats_are_summed_in_pixel_order() -> None:
     """The order of float additions is fixed: the bits equal those of a plain loop."""
-    frames = np.random.default_rng(7).normal(size=(11, 301)).astype(np.float32)
-    expected = np.zeros(11)
+    frames = np.random.default_rng(7).normal(size=(75, 301)).astype(np.float32)
+    expected = np.zeros(75)
     for pixel in range(301):
         expected += frames[:, pixel]
     assert (label_sums(frames, np.zeros(301, np.int32), 1)[:, 0] == expected).all()
