@@ -13,10 +13,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from emdvc.kernels.accumulators import NARROW_ADDITIONS, lane_type, total_type
-from emdvc.kernels.lanes import LANES, SQUARE, add_row, add_squared_row, transpose_square
+from emdvc.kernels.lanes import LANES, SQUARE, add_square, add_square_and_powers
 
-#: Pixels that are transposed before they are added: with their sums they fit the fastest cache.
-_TILE = 256
 #: Fewer frames than this are summed one by one: empty lanes would cost more.
 _WORTH_LANES = 6
 
@@ -99,79 +97,54 @@ def _sum(
     squares: NDArray[Any],
     squared: bool,
 ) -> None:
-    tile = np.empty((_TILE, LANES), frames.dtype)
     totals = np.zeros((sums.shape[1] + 1, LANES), sums.dtype)
     if squared:
-        _sum_squares_in_lanes(frames, labels, used, tile, totals, np.zeros_like(totals), sums, squares)
+        _sum_squares_in_lanes(frames, labels, used, totals, np.zeros_like(totals), sums, squares)
     else:
         lanes = np.zeros(totals.shape, lane_type(frames.dtype))
-        _sum_in_lanes(frames, labels, used, tile, lanes, totals, sums)
+        # 64-bit sums need no second ones, which would change the order in which floats are added
+        together = NARROW_ADDITIONS // SQUARE if lanes.dtype == np.uint32 else max(1, len(used))
+        _sum_in_lanes(frames, labels, used, together, lanes, totals, sums)
 
 
 @njit(nogil=True, cache=True)
-def _fill(frames, start, used, first, last, tile):  # type: ignore[no-untyped-def]
-    # the squares `used[first:last]` of LANES frames, transposed; past the last whole square sample by sample
-    for index in range(first, last):
-        for lane in range(0, LANES, SQUARE):
-            transpose_square(frames, start + lane, used[index], tile, (index - first) * SQUARE, lane)
-
-
-@njit(nogil=True, cache=True)
-def _fill_rest(frames, start, tile):  # type: ignore[no-untyped-def]
-    whole = frames.shape[1] - frames.shape[1] % SQUARE
-    for pixel in range(whole, frames.shape[1]):
-        for lane in range(LANES):
-            tile[pixel - whole, lane] = frames[start + lane, pixel]
-
-
-@njit(nogil=True, cache=True)
-def _sum_in_lanes(frames, labels, used, tile, lanes, totals, sums):  # type: ignore[no-untyped-def]
+def _sum_in_lanes(frames, labels, used, together, lanes, totals, sums):  # type: ignore[no-untyped-def]
     # `labels` are those of the used squares, then those of the pixels past the last whole square
-    together = _TILE // SQUARE
+    number = totals.dtype.type
+    rest = used.shape[0] * SQUARE
+    whole = frames.shape[1] - (labels.shape[0] - rest)
     for start in range(0, frames.shape[0], LANES):
-        lanes[:] = 0
         totals[:] = 0
-        additions = 0
         for first in range(0, used.shape[0], together):
-            last = min(first + together, used.shape[0])
-            _fill(frames, start, used, first, last, tile)
-            part = labels[first * SQUARE : last * SQUARE]
-            for pixel in range(np.uint64(part.shape[0])):
-                add_row(lanes, part[pixel], tile, pixel)
-            additions += _TILE
-            if additions + 2 * _TILE > NARROW_ADDITIONS:
-                totals += lanes
-                lanes[:] = 0
-                additions = 0
-        _fill_rest(frames, start, tile)
-        part = labels[used.shape[0] * SQUARE :]
-        for pixel in range(np.uint64(part.shape[0])):
-            add_row(lanes, part[pixel], tile, pixel)
-        totals += lanes
+            lanes[:] = 0
+            for index in range(first, min(first + together, used.shape[0])):
+                add_square(frames, start, used[index], labels, index * SQUARE, lanes)
+            totals += lanes
+        for pixel in range(whole, frames.shape[1]):
+            label = labels[rest + pixel - whole]
+            for lane in range(LANES):
+                totals[label, lane] += number(frames[start + lane, pixel])
         for lane in range(LANES):
             for label in range(sums.shape[1]):
                 sums[start + lane, label] = totals[label, lane]
 
 
 @njit(nogil=True, cache=True)
-def _sum_squares_in_lanes(frames, labels, used, tile, totals, powers, sums, squares):  # type: ignore[no-untyped-def]
-    # `labels` are those of the used squares, then those of the pixels past the last whole square
-    together = _TILE // SQUARE
+def _sum_squares_in_lanes(frames, labels, used, totals, powers, sums, squares):  # type: ignore[no-untyped-def]
+    number = totals.dtype.type
+    rest = used.shape[0] * SQUARE
+    whole = frames.shape[1] - (labels.shape[0] - rest)
     for start in range(0, frames.shape[0], LANES):
         totals[:] = 0
         powers[:] = 0
-        for first in range(0, used.shape[0], together):
-            last = min(first + together, used.shape[0])
-            _fill(frames, start, used, first, last, tile)
-            part = labels[first * SQUARE : last * SQUARE]
-            for pixel in range(np.uint64(part.shape[0])):
-                add_row(totals, part[pixel], tile, pixel)
-                add_squared_row(powers, part[pixel], tile, pixel)
-        _fill_rest(frames, start, tile)
-        part = labels[used.shape[0] * SQUARE :]
-        for pixel in range(np.uint64(part.shape[0])):
-            add_row(totals, part[pixel], tile, pixel)
-            add_squared_row(powers, part[pixel], tile, pixel)
+        for index in range(used.shape[0]):
+            add_square_and_powers(frames, start, used[index], labels, index * SQUARE, totals, powers)
+        for pixel in range(whole, frames.shape[1]):
+            label = labels[rest + pixel - whole]
+            for lane in range(LANES):
+                value = number(frames[start + lane, pixel])
+                totals[label, lane] += value
+                powers[label, lane] += value * value
         for lane in range(LANES):
             for label in range(sums.shape[1]):
                 sums[start + lane, label] = totals[label, lane]
@@ -189,3 +162,33 @@ def _sum_one_by_one(frames, labels, sums, squares, squared):  # type: ignore[no-
                 sums[frame, label] += value
                 if squared:
                     squares[frame, label] += value * value
+
+
+def regroup(sums: NDArray[Any], members: NDArray[np.int64], count: int) -> NDArray[Any]:
+    """Return sums over fewer, larger sets: each label's sum is added to that of the set it belongs to.
+
+    Parameters
+    ----------
+    sums
+        Shape (n, labels).
+    members
+        Shape (labels,): the set that each label belongs to; negative for none.
+    count
+        Number of sets.
+
+    Returns
+    -------
+    array
+        Shape (n, count), of the type of `sums`.
+    """
+    grouped = np.zeros((sums.shape[0], count), sums.dtype)
+    _regroup(sums, members, grouped)
+    return grouped
+
+
+@njit(nogil=True, cache=True)
+def _regroup(sums, members, grouped):  # type: ignore[no-untyped-def]
+    for frame in range(sums.shape[0]):
+        for label in range(members.shape[0]):
+            if members[label] >= 0:
+                grouped[frame, members[label]] += sums[frame, label]

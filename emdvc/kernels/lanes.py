@@ -22,87 +22,109 @@ SQUARE = 16
 _INDEX = ir.IntType(64)
 
 
-def _transpose_square(typingctx, source, frame, pixel, target, row, column):  # type: ignore[no-untyped-def]
-    signature = types.void(source, frame, pixel, target, row, column)
+def _add_square(typingctx, frames, frame, pixel, labels, place, sums):  # type: ignore[no-untyped-def]
+    signature = types.void(frames, frame, pixel, labels, place, sums)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        frames = context.make_array(signature.args[0])(context, builder, args[0])
+        columns = _transposed(context, builder, signature, args)
+        for index, values in enumerate(columns):
+            _add(context, builder, signature, args, 5, index, values)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _add_square_and_powers(typingctx, frames, frame, pixel, labels, place, sums, powers):  # type: ignore[no-untyped-def]
+    signature = types.void(frames, frame, pixel, labels, place, sums, powers)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        times = builder.fmul if isinstance(signature.args[5].dtype, types.Float) else builder.mul
+        for index, values in enumerate(_transposed(context, builder, signature, args)):
+            _add(context, builder, signature, args, 5, index, values)
+            _add(context, builder, signature, args, 6, index, [times(half, half) for half in values])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _transpose_square(typingctx, frames, frame, pixel, target, row, column):  # type: ignore[no-untyped-def]
+    signature = types.void(frames, frame, pixel, target, row, column)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile = context.make_array(signature.args[3])(context, builder, args[3])
-        sample = context.get_data_type(signature.args[0].dtype)
-        vector = ir.VectorType(sample, SQUARE)
-        align = context.get_abi_sizeof(sample)
-        width = builder.extract_value(frames.shape, 1)
-        place = builder.add(builder.mul(args[1], width), args[2])
-        rows = []
-        for _ in range(SQUARE):
-            address = builder.gep(frames.data, [place])
-            rows.append(builder.load(builder.bitcast(address, vector.as_pointer()), align=align))
-            place = builder.add(place, width)
-        low, high = (
-            ir.Constant(ir.VectorType(ir.IntType(32), SQUARE), [n for k in half for n in (k, SQUARE + k)])
-            for half in (range(SQUARE // 2), range(SQUARE // 2, SQUARE))
-        )
-        half = SQUARE // 2
-        for _ in range(4):  # log2(16) rounds of interleaving each row with the one eight further transpose a square
-            pairs = [(rows[i], rows[i + half]) for i in range(half)]
-            rows = [builder.shuffle_vector(a, b, part) for a, b in pairs for part in (low, high)]
         place = builder.add(builder.mul(args[4], ir.Constant(_INDEX, LANES)), args[5])
-        for values in rows:
-            address = builder.gep(tile.data, [place])
-            builder.store(values, builder.bitcast(address, vector.as_pointer()), align=align)
+        for values in _square(context, builder, signature, args, args[1]):
+            address = builder.bitcast(builder.gep(tile.data, [place]), values.type.as_pointer())
+            builder.store(values, address, align=context.get_abi_sizeof(values.type.element))
             place = builder.add(place, ir.Constant(_INDEX, LANES))
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def _add_row(typingctx, sums, label, tile, row):  # type: ignore[no-untyped-def]
-    return _adding(types.void(sums, label, tile, row), squared=False)
+def _transposed(context: Any, builder: Any, signature: Any, args: Any) -> list[list[Any]]:
+    """Return, for each of 16 pixels, the samples of the 32 frames as two vectors in the type of the sums."""
+    narrow, wide = signature.args[0].dtype, signature.args[5].dtype
+    halves = []
+    for first in range(0, LANES, SQUARE):
+        rows = _square(context, builder, signature, args, builder.add(args[1], ir.Constant(_INDEX, first)))
+        halves.append([_widened(context, builder, values, narrow, wide) for values in rows])
+    return [list(values) for values in zip(*halves, strict=True)]
 
 
-def _add_squared_row(typingctx, sums, label, tile, row):  # type: ignore[no-untyped-def]
-    return _adding(types.void(sums, label, tile, row), squared=True)
+def _square(context: Any, builder: Any, signature: Any, args: Any, frame: Any) -> list[Any]:
+    """Return, for each of 16 pixels, the samples of 16 frames from `frame` on as one vector."""
+    frames = context.make_array(signature.args[0])(context, builder, args[0])
+    sample = context.get_data_type(signature.args[0].dtype)
+    vector = ir.VectorType(sample, SQUARE)
+    width = builder.extract_value(frames.shape, 1)
+    place = builder.add(builder.mul(frame, width), args[2])
+    rows = []
+    for _ in range(SQUARE):
+        address = builder.bitcast(builder.gep(frames.data, [place]), vector.as_pointer())
+        rows.append(builder.load(address, align=context.get_abi_sizeof(sample)))
+        place = builder.add(place, width)
+    half = SQUARE // 2
+    low, high = (
+        ir.Constant(ir.VectorType(ir.IntType(32), SQUARE), [n for k in part for n in (k, SQUARE + k)])
+        for part in (range(half), range(half, SQUARE))
+    )
+    for _ in range(4):  # log2(16) rounds of interleaving each row with the one eight further transpose a square
+        pairs = [(rows[i], rows[i + half]) for i in range(half)]
+        rows = [builder.shuffle_vector(first, second, part) for first, second in pairs for part in (low, high)]
+    return rows
 
 
-def _adding(signature: Any, *, squared: bool) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        values, address = _widened_row(context, builder, signature, args)
-        number = signature.args[0].dtype
-        plus, times = (builder.fadd, builder.fmul) if isinstance(number, types.Float) else (builder.add, builder.mul)
-        if squared:
-            values = times(values, values)
-        align = context.get_abi_sizeof(context.get_data_type(number))
-        builder.store(plus(builder.load(address, align=align), values), address, align=align)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-def _widened_row(context: Any, builder: Any, signature: Any, args: Any) -> tuple[Any, Any]:
-    """Return a row of the tile in the type of the sums, and the address of the row of the sums."""
-    narrow, wide = signature.args[2].dtype, signature.args[0].dtype
-    sample, number = context.get_data_type(narrow), context.get_data_type(wide)
-    sums = context.make_array(signature.args[0])(context, builder, args[0])
-    tile = context.make_array(signature.args[2])(context, builder, args[2])
-    places = [
-        builder.mul(context.cast(builder, index, kind, types.uint64), ir.Constant(_INDEX, LANES))
-        for index, kind in ((args[1], signature.args[1]), (args[3], signature.args[3]))
-    ]
-    source = builder.bitcast(builder.gep(tile.data, [places[1]]), ir.VectorType(sample, LANES).as_pointer())
-    values = builder.load(source, align=context.get_abi_sizeof(sample))
-    target = ir.VectorType(number, LANES)
+def _widened(context: Any, builder: Any, values: Any, narrow: Any, wide: Any) -> Any:
+    target = ir.VectorType(context.get_data_type(wide), SQUARE)
+    if values.type == target:
+        return values
     if isinstance(wide, types.Float):
-        values = values if narrow == wide else builder.fpext(values, target)
-    elif sample.width < number.width:
-        values = (builder.sext if narrow.signed else builder.zext)(values, target)
-    return values, builder.bitcast(builder.gep(sums.data, [places[0]]), target.as_pointer())
+        return builder.fpext(values, target)
+    return (builder.sext if narrow.signed else builder.zext)(values, target)
 
 
-#: ``transpose_square(source, frame, pixel, target, row, column)`` writes 16 pixels of 16 frames of `source`, shape
-#: (n, pixels), into `target`, shape (pixels, LANES), from a row and a column on.
+def _add(context: Any, builder: Any, signature: Any, args: Any, which: int, index: int, values: list[Any]) -> None:
+    """Add the samples of one pixel to the row of its label in the array that is argument number `which`."""
+    number = signature.args[which].dtype
+    plus = builder.fadd if isinstance(number, types.Float) else builder.add
+    sums = context.make_array(signature.args[which])(context, builder, args[which])
+    labels = context.make_array(signature.args[3])(context, builder, args[3])
+    place = builder.add(args[4], ir.Constant(_INDEX, index))
+    label = builder.zext(builder.load(builder.gep(labels.data, [place])), _INDEX)
+    align = context.get_abi_sizeof(context.get_data_type(number))
+    for part, half in enumerate(values):
+        lane = builder.add(builder.mul(label, ir.Constant(_INDEX, LANES)), ir.Constant(_INDEX, part * SQUARE))
+        address = builder.bitcast(builder.gep(sums.data, [lane]), half.type.as_pointer())
+        builder.store(plus(builder.load(address, align=align), half), address, align=align)
+
+
+#: ``add_square(frames, frame, pixel, labels, place, sums)`` adds the samples of 16 pixels from `pixel` on, of 32 frames
+#: from `frame` on, to `sums`, shape (labels, LANES), whose type may be wider: each pixel to the row of its label. The
+#: labels are 16 unsigned 32-bit numbers from `place` on. All indices are 64 bits wide.
+add_square: Any = intrinsic(_add_square)
+#: ``add_square_and_powers(frames, frame, pixel, labels, place, sums, powers)`` adds the squared samples to `powers`.
+add_square_and_powers: Any = intrinsic(_add_square_and_powers)
+#: ``transpose_square(frames, frame, pixel, target, row, column)`` writes 16 pixels of 16 frames, of shape (n, pixels),
+#: into `target`, shape (pixels, LANES), from a row and a column on.
 transpose_square: Any = intrinsic(_transpose_square)
-#: ``add_row(sums, label, tile, row)`` adds a row of `tile`, shape (pixels, LANES), to a row of `sums`, shape (labels,
-#: LANES), whose type may be wider.
-add_row: Any = intrinsic(_add_row)
-#: ``add_squared_row(sums, label, tile, row)`` adds the squares of a row instead.
-add_squared_row: Any = intrinsic(_add_squared_row)

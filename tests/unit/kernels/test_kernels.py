@@ -101,11 +101,12 @@ def test_masked_pixels_do_not_count() -> None:
 
 def test_floats_are_summed_in_pixel_order() -> None:
     """The order of float additions is fixed: the bits equal those of a plain loop."""
-    frames = np.random.default_rng(7).normal(size=(75, 301)).astype(np.float32)
-    expected = np.zeros(75)
-    for pixel in range(301):
-        expected += frames[:, pixel]
-    assert (label_sums(frames, np.zeros(301, np.int32), 1)[:, 0] == expected).all()
+    for count, pixels in ((75, 301), (35, NARROW_ADDITIONS + 133)):
+        frames = np.random.default_rng(7).normal(size=(count, pixels)).astype(np.float32)
+        expected = np.zeros(count)
+        for pixel in range(pixels):
+            expected += frames[:, pixel]
+        assert (label_sums(frames, np.zeros(pixels, np.int32), 1)[:, 0] == expected).all()
 
 
 @pytest.mark.parametrize(
