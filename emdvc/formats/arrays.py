@@ -71,8 +71,12 @@ class MemoryArray:
         self.chunks = contiguous_chunks(self.shape, self.dtype.itemsize)
 
     def read(self, region: Region) -> NDArray[Any]:
-        """Return a copy of one region."""
-        return np.array(self._values[region], dtype=self.dtype, order="C")
+        """Return one region: a read-only view where it lies in one piece, else a copy."""
+        values = np.ascontiguousarray(self._values[region], self.dtype)
+        if np.may_share_memory(values, self._values):
+            values = values.view()
+            values.flags.writeable = False
+        return values
 
 
 class Hdf5Array:
@@ -98,10 +102,18 @@ class Hdf5Array:
 
 
 class ZarrArray:
-    """An array of a Zarr store. A chunk that is not there reads as the fill value, as Zarr has it."""
+    """An array of a Zarr store. A chunk that is not there reads as the fill value, as Zarr has it.
+
+    In a folder, its chunk files are read directly, where their form is known (:mod:`emdvc.formats.zarr_layout`).
+    """
 
     def __init__(self, array: Any) -> None:
+        from emdvc.formats.zarr_layout import chunks_of
+
         self._array = array
+        self._direct = chunks_of(array)
+        #: How the chunk files are named; None where that is not known.
+        self.keys = self._direct.keys if self._direct is not None else None
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
         # the inner chunk of a shard can be read alone
@@ -109,6 +121,10 @@ class ZarrArray:
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return one region."""
+        if self._direct is not None:
+            values = np.empty(extent(region), self.dtype)
+            self._direct.read_into(region, values)
+            return values
         values = np.asarray(self._array[region] if region else self._array[()])
         return np.ascontiguousarray(values, self.dtype).reshape(extent(region))
 

@@ -20,7 +20,8 @@ Region = tuple[slice, ...]
 class LazyArray(Protocol):
     """An array that is still in its file.
 
-    ``read`` may be called from several threads at once. It returns memory of its own: C-contiguous, native byte order.
+    ``read`` may be called from several threads at once. What it returns is C-contiguous and in native byte order:
+    memory of its own, or a read-only view of what is in memory anyway.
     """
 
     @property

@@ -185,6 +185,11 @@ class Guarded:
         self.dtype: np.dtype[Any] = source.dtype
         self.chunks: tuple[int, ...] = source.chunks
 
+    @property
+    def guarded(self) -> LazyArray:
+        """The array itself."""
+        return self._source
+
     def read(self, region: Region) -> NDArray[Any]:
         """Return one region.
 

@@ -38,4 +38,5 @@ class EmdvcArray(BackendArray):
                 region.append(slice(index, index + 1))
                 local.append(0)
         values = self._source.array(self._name).read(tuple(region))
-        return np.asarray(values[tuple(local)])
+        # xarray hands it to people, who may write into it
+        return np.array(values[tuple(local)]) if not values.flags.writeable else np.asarray(values[tuple(local)])
