@@ -1,108 +1,97 @@
-"""Running plans over an array: blocks are read and reduced in threads, and merged in their order."""
+"""Running plans over an array: every block is read once and feeds them all; blocks are merged in their order."""
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from emdvc.engine.block_task import BlockTask, Work
 from emdvc.engine.blocks import Blocks, cut
-from emdvc.errors import Code, StepError, UsageError
-from emdvc.formats.contract import LazyArray, Region
-from emdvc.kernels.validity import NOT_FINITE, VALID, first_invalid
-from emdvc.steps.contract import Partial, Place, Plan
-
-#: Says how many probe positions were finished since the last call.
-Advance = Callable[[int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One plan and whether negative numbers are data to it."""
-
-    plan: Plan
-    allow_negative: bool = False
+from emdvc.engine.cores import default_threads
+from emdvc.engine.frames import Frames
+from emdvc.engine.how import How
+from emdvc.engine.ledger import Ledger, Sums
+from emdvc.engine.map_file import stored_chunks
+from emdvc.engine.memory import blocks_at_once
+from emdvc.engine.reuse import Reuse
+from emdvc.engine.threads import Threads
+from emdvc.formats.chunk_files import ChunkFiles, in_memory
+from emdvc.formats.contract import Region
+from emdvc.steps.contract import Partial, Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What a plan gave: the plan (that of the last pass, where there were several) and its output arrays by name."""
-
-    plan: Plan
-    arrays: dict[str, NDArray[Any]]
-
-
-def default_threads() -> int:
-    """Return the number of threads: ``EMDVC_THREADS`` if set, else the processors this process may use.
-
-    Raises
-    ------
-    UsageError
-        ``EMDVC_THREADS`` is no positive whole number.
-    """
-    text = os.environ.get("EMDVC_THREADS")
-    if text:
-        if not text.isdigit() or int(text) < 1:
-            raise UsageError("EMDVC_THREADS must be a whole number from 1 on", evidence=f"it is '{text}'")
-        return int(text)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def compute(
-    array: LazyArray,
-    dims: tuple[str, ...],
-    core: tuple[str, ...],
-    works: Sequence[Work],
-    *,
-    threads: int | None = None,
-    advance: Advance | None = None,
-) -> list[Computed]:
-    """Run plans over an array, reading it once, and return the output arrays of each.
+    """What a plan gave.
 
     Parameters
     ----------
-    array, dims
-        The array and the names of its dimensions.
-    core
-        Names of the dimensions of one frame, in the order that the plans expect.
+    plan
+        The plan; that of the last pass, where there were several.
+    arrays
+        Its output arrays by name; large ones stay in files.
+    chunks
+        How the per-probe arrays are stored.
+    """
+
+    plan: Plan
+    arrays: dict[str, NDArray[Any] | ChunkFiles]
+    chunks: dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """What one pass gave for one plan."""
+
+    maps: dict[str, NDArray[Any] | ChunkFiles]
+    sums: Sums | None
+    frames: int
+    blocks: Blocks
+
+
+def compute(frames: Frames, works: Sequence[Work], how: How | None = None) -> list[Computed]:
+    """Run plans over an array, reading it once (twice for plans that say so), and return what each gave.
+
+    Parameters
+    ----------
+    frames
+        The array.
     works
         The plans.
-    threads
-        Number of threads; the result does not depend on it.
-    advance
-        Called as probe positions are finished.
+    how
+        Threads, memory, place; nothing of it changes the result.
 
     Raises
     ------
     StepError
         A sample is no count.
+    UsageError
+        The memory that was allowed does not hold one block.
     """
-    threads = threads or default_threads()
+    how = how or How()
     found: list[Computed | None] = [None] * len(works)
     waiting = list(enumerate(works))
+    number = 0
     while waiting:
         following = []
         for group in _by_spans(waiting):
-            passed = _one_pass(array, dims, core, [work for _, work in group], threads, advance)
-            for (index, work), (maps, reduction, frames) in zip(group, passed, strict=True):
-                plan = work.plan.following(reduction, frames)
+            for (index, work), passed in zip(group, _one_pass(frames, group, how, number), strict=True):
+                plan = work.plan.following(passed.sums, passed.frames)
                 if plan is not None:
                     following.append((index, Work(plan, work.allow_negative)))
                 else:
-                    found[index] = Computed(work.plan, _outputs(work.plan, maps, reduction, frames))
+                    found[index] = _finished(work.plan, passed)
+            number += 1
         waiting = following
     return [one for one in found if one is not None]
 
 
 def _by_spans(works: list[tuple[int, Work]]) -> list[list[tuple[int, Work]]]:
+    """Return the plans in groups that read the same part of the scan: each group is one pass."""
     groups: list[list[tuple[int, Work]]] = []
     for one in works:
         for group in groups:
@@ -114,135 +103,80 @@ def _by_spans(works: list[tuple[int, Work]]) -> list[list[tuple[int, Work]]]:
     return groups
 
 
-def _one_pass(
-    array: LazyArray,
-    dims: tuple[str, ...],
-    core: tuple[str, ...],
-    works: Sequence[Work],
-    threads: int,
-    advance: Advance | None,
-) -> list[tuple[dict[str, NDArray[Any]], Any, int]]:
-    scan_axes = tuple(index for index, dim in enumerate(dims) if dim not in core)
-    order = (*scan_axes, *(dims.index(dim) for dim in core))
-    spans = works[0].plan.spans
-    blocks = cut(array, scan_axes, tuple(spans.get(dims[axis]) for axis in scan_axes))
-    maps: list[dict[str, NDArray[Any]]] = [{} for _ in works]
-    ragged: list[dict[str, list[tuple[Region, NDArray[Any]]]]] = [{} for _ in works]
-    reductions: list[Any] = [None] * len(works)
-    frames = 0
-
-    def one(region: Region) -> tuple[Region, int, list[Partial]]:
-        count, block = _read(array, region, scan_axes, order)
-        _check(block, works, region, dims, scan_axes, core)
-        return region, count, [work.plan.block(block, Place(region)) for work in works]
-
-    for region, count, partials in _in_order(one, blocks, threads):
-        for index, (work, partial) in enumerate(zip(works, partials, strict=True)):
-            _store(maps[index], partial, blocks.result(region), blocks.results)
-            for name, rows in partial.ragged.items():
-                ragged[index].setdefault(name, []).append((blocks.result(region), rows))
-            if partial.reduction is not None:
-                merged = reductions[index]
-                reductions[index] = partial.reduction if merged is None else work.plan.merge(merged, partial.reduction)
-        frames += count
-        if advance is not None:
-            advance(count)
-    for index, lists in enumerate(ragged):
-        for name, parts in lists.items():
-            maps[index][name] = _in_scan_order(maps[index]["count"], parts)
-    return [(found, reduction, frames) for found, reduction in zip(maps, reductions, strict=True)]
+def _one_pass(frames: Frames, group: list[tuple[int, Work]], how: How, number: int) -> list[_Passed]:
+    works = [work for _, work in group]
+    plans = [work.plan for work in works]
+    scan_axes = frames.scan_axes
+    blocks = cut(frames.array, scan_axes, tuple(plans[0].spans.get(frames.dims[axis]) for axis in scan_axes))
+    reuse = Reuse.of(plans, [how.earlier.get(index) for index, _ in group], blocks)
+    folder = how.folder / f"pass-{number}" if how.folder is not None else None
+    with closing(Ledger(folder, plans, blocks)) as ledger:
+        _complete(ledger, frames, works, blocks, reuse, how)
+        total = sum(_count(region) for region in blocks)
+        return [_Passed(ledger.maps(place), ledger.sums(place), total, blocks) for place in range(len(works))]
 
 
-def _outputs(plan: Plan, maps: dict[str, NDArray[Any]], reduction: Any, frames: int) -> dict[str, NDArray[Any]]:
-    names = {output.name for output in plan.outputs}
-    final = {name: values for name, values in maps.items() if name in names}
-    rest = {name: values for name, values in maps.items() if name not in names}
-    return {**final, **plan.finish(rest, reduction, frames)}
-
-
-def _in_scan_order(counts: NDArray[Any], parts: list[tuple[Region, NDArray[Any]]]) -> NDArray[Any]:
-    """Return the rows of all blocks in C order of the probe positions."""
-    starts = (np.cumsum(counts.reshape(-1)) - counts.reshape(-1)).reshape(counts.shape)
-    rows = np.empty((int(counts.sum()), *parts[0][1].shape[1:]), parts[0][1].dtype)
-    for region, values in parts:
-        place = 0
-        for start, count in zip(starts[region].reshape(-1), counts[region].reshape(-1), strict=True):
-            rows[start : start + count] = values[place : place + count]
-            place += count
-    return rows
-
-
-def _in_order(
-    function: Callable[[Region], Any], blocks: Blocks, threads: int
-) -> Iterator[tuple[Region, int, list[Partial]]]:
-    # at most one block more than there are threads is in memory: the next is read while the last is merged
-    if threads == 1:
-        yield from map(function, blocks)
-        return
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="emdvc")
-    waiting: deque[Future[Any]] = deque()
-    try:
-        for region in blocks:
-            waiting.append(pool.submit(function, region))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _read(
-    array: LazyArray, region: Region, scan_axes: tuple[int, ...], order: tuple[int, ...]
-) -> tuple[int, NDArray[Any]]:
-    # a block in the plans' order: frames first, then the dimensions of a frame
-    full = [slice(0, n) for n in array.shape]
-    for axis, part in zip(scan_axes, region, strict=True):
-        full[axis] = part
-    block = array.read(tuple(full)).transpose(order)
-    core_shape = block.shape[len(scan_axes) :]
-    frames = np.ascontiguousarray(block.reshape(-1, *core_shape))
-    if frames.dtype.kind == "b":
-        frames = frames.view(np.uint8)
-    elif frames.dtype == np.float16:
-        frames = frames.astype(np.float32)
-    return frames.shape[0], frames
-
-
-def _store(maps: dict[str, NDArray[Any]], partial: Partial, region: Region, shape: tuple[int, ...]) -> None:
-    for name, values in partial.maps.items():
-        if name not in maps:
-            maps[name] = np.zeros((*shape, *values.shape[1:]), values.dtype)
-        maps[name][region] = values.reshape(maps[name][region].shape)
-
-
-def _check(
-    block: NDArray[Any],
-    works: Sequence[Work],
-    region: Region,
-    dims: tuple[str, ...],
-    scan_axes: tuple[int, ...],
-    core: tuple[str, ...],
+def _complete(
+    ledger: Ledger, frames: Frames, works: Sequence[Work], blocks: Blocks, reuse: Reuse | None, how: How
 ) -> None:
-    kind, flat = first_invalid(block, all(work.allow_negative for work in works))
-    if kind == VALID:
-        return
-    frame, *pixel = (int(i) for i in np.unravel_index(flat, block.shape))
-    probe = np.unravel_index(frame, tuple(part.stop - part.start for part in region)) if region else ()
-    where = [
-        f"{dims[axis]}={part.start + int(index)}" for axis, part, index in zip(scan_axes, region, probe, strict=True)
-    ] + [f"{dim}={index}" for dim, index in zip(core, pixel, strict=True)]
-    value = block.reshape(-1)[flat]
-    if kind == NOT_FINITE:
-        raise StepError(
-            "the data hold what is no number",
-            code=Code.STEP_COUNTS,
-            evidence=f"first at {', '.join(where)}: {value}",
-            hint="find out how it came into the file; a step does not guess what belongs there",
-        )
-    raise StepError(
-        "the data hold negative counts",
-        code=Code.STEP_COUNTS,
-        evidence=f"first at {', '.join(where)}: {value}",
-        hint="if they belong there (dark-subtracted frames), say so: --set negative=allow",
-    )
+    """Take from an earlier run or compute what the ledger lacks, and merge all blocks in their order."""
+    regions = list(blocks)
+    parts: dict[int, Region] = {}  # what must be computed of each block
+    for index, region in enumerate(regions):
+        part = reuse.changed(region) if reuse is not None else region
+        if index not in ledger.finished and part is not None:
+            parts[index] = part
+            continue
+        if index not in ledger.finished and reuse is not None:
+            ledger.keep(index, reuse.block(region))
+        how.said(_count(region))
+
+    def keep(index: int, partials: list[Partial]) -> None:
+        region, part = regions[index], parts[index]
+        whole = reuse is None or part == region
+        ledger.keep(index, partials if whole or reuse is None else reuse.block(region, part, partials))
+
+    threads = how.threads or default_threads()
+    at_once = blocks_at_once(_block_bytes(frames, blocks), threads, how.memory)
+    executor = how.executor or Threads(threads)
+    task = BlockTask(works, frames.dims, frames.core, frames.array.dtype)
+    ready = set(range(len(regions))) - set(parts)
+    merged = 0
+    for index, _ in executor.run(task, frames, parts.items(), keep, at_once):
+        how.said(_count(regions[index]))
+        ready.add(index)
+        while merged in ready:
+            ledger.merge(merged)
+            merged += 1
+    for index in range(merged, len(regions)):
+        ledger.merge(index)
+
+
+def _finished(plan: Plan, passed: _Passed) -> Computed:
+    names = {output.name for output in plan.outputs}
+    final = {name: values for name, values in passed.maps.items() if name in names}
+    rest = {name: in_memory(values) for name, values in passed.maps.items() if name not in names}
+    arrays = {**final, **plan.finish(rest, passed.sums, passed.frames)}
+    ragged = {output.name for output in plan.outputs if output.ragged or not output.per_probe}
+    chunks = {
+        name: stored_chunks(values.shape, values.dtype, passed.blocks)
+        for name, values in arrays.items()
+        if name not in ragged
+    }
+    return Computed(plan, arrays, chunks)
+
+
+def _count(region: Region) -> int:
+    count = 1
+    for part in region:
+        count *= part.stop - part.start
+    return count
+
+
+def _block_bytes(frames: Frames, blocks: Blocks) -> int:
+    size = int(frames.array.dtype.itemsize)
+    for dim, samples in zip(frames.dims, frames.array.shape, strict=True):
+        size *= samples if dim in frames.core else 1
+    for samples in blocks.block:
+        size *= samples
+    return size

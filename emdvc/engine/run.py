@@ -1,22 +1,50 @@
-"""Running one step on one dataset: from the open file to a result in memory."""
+"""Running steps on a dataset: from the open file to their results."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from emdvc.engine.compute import Advance, Work, compute
+from emdvc.engine.block_task import Work
+from emdvc.engine.compute import Computed, compute
+from emdvc.engine.frames import Frames
+from emdvc.engine.how import Advance, Earlier, How
 from emdvc.errors import Code, InternalError, StepError
+from emdvc.formats.chunk_files import ChunkFiles
 from emdvc.formats.contract import Opened, Variable
-from emdvc.formats.dataset import open_lazy
+from emdvc.formats.dataset import Source, open_lazy
 from emdvc.formats.results import Result, ResultVariable
 from emdvc.model.axis import Axis, Role
+from emdvc.model.sidecar import calibrate, merge
 from emdvc.steps.contract import FrameStep, Input, Metadata, Outcome, Plan, Reference, Step, Wanted, WholeStep
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A step that is asked for.
+
+    Parameters
+    ----------
+    step, parameters
+        The step and its validated parameters.
+    references
+        The other datasets that it reads, by the names that it gives them; None to read them from disk.
+    inputs
+        What the provenance says of the input (path, digest).
+    earlier
+        What the step gave for data that differ little; None where there is nothing.
+    """
+
+    step: Step
+    parameters: Any
+    references: Mapping[str, Reference] | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Earlier | None = None
 
 
 def run_step(
@@ -59,23 +87,103 @@ def run_step(
     MetadataError
         A calibration that the parameters need is missing.
     """
-    if references is None:
-        references = read_references(step.references(parameters))
-    if isinstance(step, WholeStep):
-        outcome = _compute_whole(step, parameters, opened, references, name, signal)
-        return _result(step, parameters, opened, outcome, name, inputs or {})
+    request = Request(step, parameters, references, inputs or {})
+    (result,) = run_steps([request], opened, name=name, signal=signal, how=How(threads=threads, advance=advance))
+    return result
+
+
+def run_steps(
+    requests: Sequence[Request],
+    opened: Opened,
+    *,
+    name: str,
+    signal: str | None = None,
+    how: How | None = None,
+    source: Source | None = None,
+    folder: Path | None = None,
+) -> list[Result]:
+    """Run several steps on an open dataset at the cost of one: each block is read once and feeds them all.
+
+    Parameters
+    ----------
+    requests
+        The steps. Those that look at frames must agree on what a frame is.
+    opened, name, signal
+        As for :func:`run_step`.
+    how
+        Threads, memory, place; nothing of it changes the results.
+    source
+        How another process opens the dataset, where blocks are computed in others.
+    folder
+        Where the paths of other datasets start that a step reads; default: the current folder.
+
+    Raises
+    ------
+    StepError
+        A step does not fit the dataset or the others, or a sample is no count.
+    MetadataError
+        A calibration that the parameters need is missing.
+    UsageError
+        The memory that was allowed does not hold one block.
+    """
+    how = how or How()
+    read = [request.references for request in requests]
+    references = [
+        found if found is not None else read_references(request.step.references(request.parameters), folder)
+        for found, request in zip(read, requests, strict=True)
+    ]
+    outcomes: dict[int, Outcome] = {}
+    frame_steps = []
+    for index, request in enumerate(requests):
+        if isinstance(request.step, WholeStep):
+            outcomes[index] = _compute_whole(request.step, request.parameters, opened, references[index], name, signal)
+        else:
+            frame_steps.append(index)
+    if frame_steps:
+        chosen = [(requests[index], references[index]) for index in frame_steps]
+        computed = _compute_frames(chosen, opened, name, signal, how, source)
+        outcomes.update(zip(frame_steps, computed, strict=True))
+    return [
+        _result(request.step, request.parameters, opened, outcomes[index], name, request.inputs)
+        for index, request in enumerate(requests)
+    ]
+
+
+def _compute_frames(
+    chosen: Sequence[tuple[Request, Mapping[str, Reference]]],
+    opened: Opened,
+    name: str,
+    signal: str | None,
+    how: How,
+    source: Source | None,
+) -> list[Outcome]:
     variable = opened.variable(signal)
-    check_dimensions(step, variable, name)
-    plan = prepare(step, parameters, opened, variable, name, references)
-    work = Work(plan, allow_negative=parameters.negative == "allow")
-    (computed,) = compute(variable.array, variable.dims, step.core, [work], threads=threads, advance=advance)
-    scan = tuple(dim for dim in variable.dims if dim not in step.core)
+    core = chosen[0][0].step.core
+    works = []
+    for request, references in chosen:
+        step, parameters = request.step, request.parameters
+        check_dimensions(step, variable, name)
+        if step.core != core:
+            raise StepError(
+                f"{chosen[0][0].step.name} and {step.name} cannot share one pass",
+                code=Code.STEP_DIMENSIONS,
+                evidence=f"a frame is {' x '.join(core)} for one, {' x '.join(step.core)} for the other",
+                hint="make two stages of them",
+            )
+        plan = prepare(step, parameters, opened, variable, name, references)
+        works.append(Work(plan, allow_negative=parameters.negative == "allow"))
+    earlier = {index: request.earlier for index, (request, _) in enumerate(chosen) if request.earlier is not None}
+    frames = Frames(variable.array, variable.dims, core, source, variable.name)
+    scan = tuple(dim for dim in variable.dims if dim not in core)
+    return [_outcome(computed, scan) for computed in compute(frames, works, replace(how, earlier=earlier))]
+
+
+def _outcome(computed: Computed, scan: tuple[str, ...]) -> Outcome:
     outputs = tuple(
         replace(output, dims=(*scan, *output.dims)) if output.per_probe and not output.ragged else output
         for output in computed.plan.outputs
     )
-    outcome = Outcome(outputs, computed.arrays, computed.plan.axes, computed.plan.record)
-    return _result(step, parameters, opened, outcome, name, inputs or {})
+    return Outcome(outputs, computed.arrays, computed.plan.axes, computed.plan.record, computed.chunks)
 
 
 def read_references(wanted: Mapping[str, Wanted], folder: Path | None = None) -> dict[str, Reference]:
@@ -117,27 +225,50 @@ def _compute_whole(
     name: str,
     signal: str | None,
 ) -> Outcome:
-    names = step.signals(parameters)
-    variables = [opened.variable(one) for one in names] if names else [opened.variable(signal)]
+    variables = _signals(step, parameters, opened, name, signal)
     check_dimensions(step, variables[0], name)
     arrays = {v.name: v.array.read(tuple(slice(0, n) for n in v.array.shape)) for v in variables}
     return step.compute(parameters, _input(step, parameters, opened, variables[0], name, references), arrays)
 
 
+def _signals(step: WholeStep, parameters: Any, opened: Opened, name: str, signal: str | None) -> list[Variable]:
+    names = step.signals(parameters)
+    held = [variable.name for variable in opened.variables]
+    missing = [one for one in names if one not in held]
+    if missing:
+        raise StepError(
+            f"{step.name} works on {', '.join(names)}, and {name} does not hold {missing[0]}",
+            code=Code.STEP_DIMENSIONS,
+            evidence=f"it holds {', '.join(held)}",
+            hint=f"give it the result of {' or '.join(step.of)}" if step.of else f"emdvc steps {step.name}",
+        )
+    return [opened.variable(one) for one in names] if names else [opened.variable(signal)]
+
+
 def _result(
     step: Step, parameters: Any, opened: Opened, outcome: Outcome, name: str, inputs: Mapping[str, Any]
 ) -> Result:
-    axes: dict[str, Axis] = {**opened.axes, **outcome.axes}
-    own = set(outcome.axes)
+    # an axis that the record calibrates follows what the step says of the record; its calibration stays there
+    record = merge(opened.record, dict(outcome.record))
+    axes: dict[str, Axis] = {dim: calibrate(axis, record) for dim, axis in {**opened.axes, **outcome.axes}.items()}
+    own = {dim for dim, axis in outcome.axes.items() if axis.calibration is None}
+    # as the CF conventions mark a contiguous ragged array: `count` says how many rows each probe position has
+    tables = [output.dims[0] for output in outcome.outputs if output.ragged]
     variables = []
     for output in outcome.outputs:
-        values = np.asarray(outcome.arrays[output.name])  # of a single pattern a plan may give a bare number
+        given = outcome.arrays[output.name]
+        # of a single pattern a plan may give a bare number
+        values = given if isinstance(given, ChunkFiles) else np.asarray(given)
         for dim, size in zip(output.dims, values.shape, strict=True):
             if dim not in axes:  # the rows of a table
                 axes[dim] = Axis(dim, size, Role.STACK)
                 own.add(dim)
         title = output.title or output.name
-        variables.append(ResultVariable(output.name, output.dims, values, output.unit, output.signed, title))
+        chunks = outcome.chunks.get(output.name)
+        said = {"sample_dimension": tables[0]} if tables and output.name == "count" else {}
+        variables.append(
+            ResultVariable(output.name, output.dims, values, output.unit, output.signed, title, chunks, said)
+        )
     return Result(
         variables=tuple(variables),
         axes=axes,
@@ -149,7 +280,15 @@ def _result(
     )
 
 
-def foresee(step: Step, parameters: Any, opened: Opened, *, name: str, signal: str | None = None) -> list[str]:
+def foresee(
+    step: Step,
+    parameters: Any,
+    opened: Opened,
+    *,
+    name: str,
+    signal: str | None = None,
+    folder: Path | None = None,
+) -> list[str]:
     """Return what a run would give, an array a line, after every check that reads no frame.
 
     Raises
@@ -158,12 +297,11 @@ def foresee(step: Step, parameters: Any, opened: Opened, *, name: str, signal: s
         As :func:`run_step`, but for samples that are no counts.
     """
     if isinstance(step, WholeStep):
-        names = step.signals(parameters)
-        check_dimensions(step, opened.variable(names[0] if names else signal), name)
+        check_dimensions(step, _signals(step, parameters, opened, name, signal)[0], name)
         return [step.summary]
     variable = opened.variable(signal)
     check_dimensions(step, variable, name)
-    references = read_references(step.references(parameters))
+    references = read_references(step.references(parameters), folder)
     scan = [size for dim, size in zip(variable.dims, variable.array.shape, strict=True) if dim not in step.core]
     each = f", for each of {math.prod(scan)} probe positions"
     outputs = prepare(step, parameters, opened, variable, name, references).outputs
@@ -201,7 +339,8 @@ def _fitting(wanted: Step, dims: tuple[str, ...], name: str) -> str:
     if wanted.core == ("ky", "kx") and dims[-2:] == ("y", "x"):
         # an image file does not say whether it is a picture or a pattern
         return f"if y, x are the detector's: emdvc add {name} --dims {','.join((*dims[:-2], 'ky', 'kx'))}"
-    fit = [name for name in names() if all(dim in dims for dim in find(name).core)]
+    cores = {name: find(name).core for name in names()}
+    fit = [name for name, core in cores.items() if core and all(dim in dims for dim in core)]
     return f"steps that fit: {', '.join(fit)}" if fit else "emdvc steps lists what each step works on"
 
 

@@ -105,7 +105,7 @@ def open_dataset(path: Path | str, *, signal: str | None = None, chunks: Any = N
     return xr.open_dataset(str(path), engine="emdvc", chunks=chunks, signal=signal, **given)
 
 
-def as_dataset(source: _Source) -> xr.Dataset:
+def as_dataset(source: Source) -> xr.Dataset:
     """Return the xarray.Dataset of a dataset on disk; its arrays are read when they are indexed."""
     import numpy as np
     import xarray as xr
@@ -180,7 +180,7 @@ def _other_file(data: Path, evidence: str) -> FormatError:
     )
 
 
-class _Source:
+class Source:
     """A dataset on disk and how it is opened: what a lazy array needs to go to another process."""
 
     def __init__(self, path: str, options: ReadOptions | None, signal: str | None) -> None:
@@ -189,6 +189,7 @@ class _Source:
         self._open: tuple[Opened, Sidecar] | None = None
 
     def opened(self) -> tuple[Opened, Sidecar]:
+        """Return the open dataset and its sidecar; it is opened once in each process."""
         with self._lock:
             if self._open is None:
                 path, options, signal = self._how
@@ -196,9 +197,11 @@ class _Source:
             return self._open
 
     def array(self, name: str) -> LazyArray:
+        """Return one of its arrays."""
         return self.opened()[0].variable(name).array
 
     def close(self) -> None:
+        """Release its files."""
         with self._lock:
             if self._open is not None:
                 self._open[0].close()
@@ -211,12 +214,12 @@ class _Source:
         self.__init__(*state)  # type: ignore[misc]
 
 
-def source_of(path: str, options: ReadOptions | None, signal: str | None) -> _Source:
+def source_of(path: str, options: ReadOptions | None, signal: str | None) -> Source:
     """Return a dataset on disk, not yet open."""
-    return _Source(path, options, signal)
+    return Source(path, options, signal)
 
 
-def _backend_array(source: _Source, name: str, array: LazyArray) -> Any:
+def _backend_array(source: Source, name: str, array: LazyArray) -> Any:
     from emdvc.formats.xarray_array import EmdvcArray
 
     return EmdvcArray(source, name, array.shape, array.dtype)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from emdvc.errors import Code, ConflictError
 from emdvc.formats import sidecar as sidecars
 from emdvc.formats import zarr_writer
-from emdvc.formats.digest import array_digest
+from emdvc.formats.chunk_files import ChunkFiles
+from emdvc.formats.digest import array_digest, content_digest
+from emdvc.formats.statistics import statistics
 from emdvc.model.axis import INHERITED, Axis
 from emdvc.model.record import Record
 from emdvc.model.sidecar import Sidecar, VariableInfo, merge
@@ -33,19 +35,27 @@ class ResultVariable:
         Whether zero is the middle of its scale.
     title
         What a reader calls it.
+    chunks
+        Shape of the chunks in which it is stored; None for one chunk.
+    attributes
+        What the store says of it besides its unit and title.
     """
 
     name: str
     dims: tuple[str, ...]
-    values: NDArray[Any]
+    values: NDArray[Any] | ChunkFiles
     unit: str = ""
     signed: bool = False
     title: str = ""
+    chunks: tuple[int, ...] | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a step computed, before it is written.
+
+    Large arrays lie in files (:class:`emdvc.formats.chunk_files.ChunkFiles`); writing the result takes the files.
 
     Parameters
     ----------
@@ -73,52 +83,6 @@ class Result:
     title: str = ""
     record: Record = field(default_factory=dict)
     own_record: Record = field(default_factory=dict)
-
-
-#: Quantiles that a sidecar's statistics hold.
-QUANTILES = (0.01, 0.5, 0.99)
-
-
-def statistics(values: NDArray[Any]) -> dict[str, float | int]:
-    """Return sum, min, max, mean and quantiles of an array; whole numbers stay whole.
-
-    Floats are summed by :func:`math.fsum`, so that the figure is the same on every machine.
-    """
-    import numpy as np
-
-    flat = values.ravel()
-    flat = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
-    if flat.size == 0:
-        return {"count": 0}
-    number = int if flat.dtype.kind in "iub" else float
-    total = _sum(flat)
-    found: dict[str, float | int] = {
-        "count": int(flat.size),
-        "sum": total,
-        "min": number(flat.min()),
-        "max": number(flat.max()),
-        "mean": total / int(flat.size),
-    }
-    # the nearest sample, not an interpolation between two: exact, and whole where the data are
-    ranks = {quantile: min(int(quantile * flat.size), flat.size - 1) for quantile in QUANTILES}
-    ordered = np.partition(flat, sorted(set(ranks.values())))
-    found.update({f"q{round(quantile * 100):02d}": number(ordered[rank]) for quantile, rank in ranks.items()})
-    return found
-
-
-def _sum(flat: NDArray[Any]) -> int | float:
-    import math
-    from itertools import chain
-
-    pieces = (flat[start : start + (1 << 20)] for start in range(0, flat.size, 1 << 20))
-    if flat.dtype.kind == "f":
-        return math.fsum(chain.from_iterable(piece.tolist() for piece in pieces))
-    if flat.dtype.itemsize < 8:
-        return sum(int(piece.sum(dtype="i8")) for piece in pieces)
-    # 64-bit numbers in two halves: neither half's sum over a piece can overflow
-    return sum(
-        (int((piece >> 32).sum(dtype="i8")) << 32) + int((piece & 0xFFFFFFFF).sum(dtype="i8")) for piece in pieces
-    )
 
 
 def write_result(path: Path, result: Result, *, source: Path | None = None, picture: bytes | None = None) -> Sidecar:
@@ -225,7 +189,7 @@ def _sidecar(path: Path, result: Result, source: Path | None) -> Sidecar:
                 variable.dims,
                 tuple(variable.values.shape),
                 variable.values.dtype.name,
-                array_digest(variable.values),
+                _digest(variable.values),
                 variable.unit,
             )
             for variable in result.variables
@@ -237,14 +201,31 @@ def _sidecar(path: Path, result: Result, source: Path | None) -> Sidecar:
     )
 
 
+def _digest(values: NDArray[Any] | ChunkFiles) -> str:
+    return content_digest(values) if isinstance(values, ChunkFiles) else array_digest(values)
+
+
 def _write_zarr(path: Path, result: Result) -> None:
     import numpy as np
 
     zarr_writer.create_group(path)
     for variable in result.variables:
-        attributes = {"units": variable.unit, "long_name": variable.title}
-        zarr_writer.write_array(path / variable.name, variable.values, variable.dims, attributes)
+        attributes = {"units": variable.unit, "long_name": variable.title, **variable.attributes}
+        _write_variable(path / variable.name, variable, attributes)
     for dim in sorted(result.own_axes):
         axis = result.axes[dim]
+        if axis.scale is None and axis.values is None:
+            continue  # the rows of a table: their numbers say nothing
         coordinates = np.asarray(axis.coordinates(), dtype="f8")
         zarr_writer.write_array(path / dim, coordinates, (dim,), {"units": axis.unit})
+
+
+def _write_variable(path: Path, variable: ResultVariable, attributes: Mapping[str, str]) -> None:
+    values = variable.values
+    if isinstance(values, ChunkFiles):
+        chunks = values.chunks
+        zarr_writer.create_array(path, values.shape, values.dtype, variable.dims, chunks=chunks, attributes=attributes)
+        for index in values.indices():
+            shutil.move(values.file(index), path / values.file(index).name)
+    else:
+        zarr_writer.write_array(path, values, variable.dims, attributes, chunks=variable.chunks)

@@ -7,8 +7,9 @@ chunk as its numbers, little-endian, uncompressed, under a flat key. Any Zarr re
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def create_array(
     *,
     chunks: tuple[int, ...] | None = None,
     attributes: Mapping[str, str] | None = None,
+    codecs: Sequence[Mapping[str, Any]] | None = None,
 ) -> Path:
     """Make an array without chunks and return its path; its folder must not exist.
 
@@ -45,6 +47,8 @@ def create_array(
         Shape of a chunk; by default one chunk holds all.
     attributes
         Texts; empty ones are left out.
+    codecs
+        Metadata of what makes bytes of a chunk; by default its numbers alone, little-endian.
     """
     import numpy as np
 
@@ -60,11 +64,8 @@ def create_array(
                 "configuration": {"chunk_shape": [max(1, n) for n in chunks or shape]},
             },
             "chunk_key_encoding": {"name": "v2", "configuration": {"separator": "."}},
-            "fill_value": {"f": 0.0, "b": False}.get(kind.kind, 0),
-            # single bytes have no order
-            "codecs": [
-                {"name": "bytes", "configuration": {"endian": "little"}} if kind.itemsize > 1 else {"name": "bytes"}
-            ],
+            "fill_value": {"f": 0.0, "b": False, "c": [0.0, 0.0]}.get(kind.kind, 0),
+            "codecs": list(codecs) if codecs is not None else [bytes_codec(kind.itemsize)],
             "attributes": {key: text for key, text in (attributes or {}).items() if text},
             "dimension_names": list(dims),
             "zarr_format": 3,
@@ -73,6 +74,11 @@ def create_array(
         },
     )
     return path
+
+
+def bytes_codec(itemsize: int) -> dict[str, Any]:
+    """Return the metadata of numbers as little-endian bytes; single bytes have no order."""
+    return {"name": "bytes", "configuration": {"endian": "little"}} if itemsize > 1 else {"name": "bytes"}
 
 
 def write_chunk(
@@ -100,12 +106,21 @@ def write_chunk(
 
 
 def write_array(
-    path: Path, values: NDArray[Any], dims: tuple[str, ...], attributes: Mapping[str, str] | None = None
+    path: Path,
+    values: NDArray[Any],
+    dims: tuple[str, ...],
+    attributes: Mapping[str, str] | None = None,
+    *,
+    chunks: tuple[int, ...] | None = None,
 ) -> None:
-    """Write a whole array as one chunk."""
-    create_array(path, values.shape, values.dtype, dims, attributes=attributes)
-    if values.size:
-        write_chunk(path, (0,) * values.ndim, values)
+    """Write a whole array, as one chunk unless others are asked for."""
+    create_array(path, values.shape, values.dtype, dims, chunks=chunks, attributes=attributes)
+    if not values.size:
+        return
+    size = chunks or values.shape
+    for index in itertools.product(*(range(-(-n // c)) for n, c in zip(values.shape, size, strict=True))):
+        region = tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, size, strict=True))
+        write_chunk(path, index, values[region], size)
 
 
 def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -36,6 +36,8 @@ class Field:
         Where HyperSpy and NeXus (NXem) keep the same; empty where they do not. ``T`` stands for
         ``Acquisition_instrument.TEM``, ``N`` for ``/entry/measurement/eventID/instrument``, ``O`` for ``N/optics``,
         ``B`` for ``N/ebeam_column``, ``I`` for ``/entry/measurement/instrument``, ``D`` for ``N/detectorID``.
+    rare
+        Whether a record normally lacks it, and nobody should be asked for it.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Field:
     doc: str
     hyperspy: str = ""
     nexus: str = ""
+    rare: bool = False
 
 
 _T: Kind = "text"
@@ -80,6 +83,15 @@ FIELDS: tuple[Field, ...] = (
     Field("optics.magnification", "number", "", "magnification", "T.magnification", "O/magnification"),
     Field("scan.shape", "list", "", "probe positions (ny, nx)", "axes", "eventID/imageID"),
     Field("scan.step", "pair", "nm", "distance of probe positions (y, x)", "axis scale", "image axis_j, axis_i"),
+    Field(
+        "scan.offset",
+        "pair",
+        "px",
+        "first probe position (y, x) in the whole scan",
+        "axis offset",
+        "image axes",
+        rare=True,
+    ),
     Field("scan.rotation", "quantity", "deg", "scan rotation", "T.scan_rotation, T.rotation", "O/rotation"),
     Field("scan.dwell", "quantity", "s", "dwell time", "T.dwell_time", "B/scan_controller/dwell_time"),
     Field("scan.flyback", "quantity", "s", "flyback time", "", "B/scan_controller/flyback_time"),

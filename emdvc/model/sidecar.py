@@ -196,7 +196,8 @@ def calibrate(axis: Axis, record: Record) -> Axis:
     """Return an axis with the scale and offset that the record holds for it.
 
     A diffraction axis has its zero at ``diffraction.center``; while it is uncalibrated its coordinates are plain pixel
-    numbers, so that they can be read off and typed back.
+    numbers, so that they can be read off and typed back. A scan axis starts at ``scan.offset`` (a part of a larger scan
+    keeps its place in it), else at 0.
     """
     if axis.calibration in (None, INHERITED):
         return axis
@@ -210,6 +211,10 @@ def calibrate(axis: Axis, record: Record) -> Axis:
         center = rec.quantity(record, "diffraction.center")
         if center is not None:
             offset = Quantity(-component(center, index) * step.values[0], scale.unit, center.origin)
+    elif axis.calibration == "scan.step":
+        first = rec.quantity(record, "scan.offset")
+        if first is not None:
+            offset = Quantity(component(first, index) * step.values[0], scale.unit, first.origin)
     return replace(axis, scale=step, offset=offset)
 
 

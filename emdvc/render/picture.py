@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emdvc.formats.chunk_files import ChunkFiles
 from emdvc.formats.picture_text import AXES, calibration
 from emdvc.model.axis import Axis, Role
 from emdvc.render import lettering as type_
 from emdvc.render import palette as inks
 from emdvc.render import png, raster
+from emdvc.render.arranged import arranged
 from emdvc.render.palette import Palette
 from emdvc.render.panel import ImagePanel, LinePanel, Panel, ValuePanel, image_panel
 
@@ -36,7 +38,9 @@ def draw(result: Result) -> bytes:
 
     Images carry a scale bar and a colour bar, spectra and profiles are lines over a calibrated axis, single values are
     written out. Of an array with more dimensions the last two are shown, or the mean of the profiles that it holds.
+    Of a list of peaks it is shown how many lie on each pixel.
     """
+    result = arranged(result)
     many = sum(len(_slices(variable, result)) for variable in result.variables)
     target = 512 if many <= 1 else 400 if many <= 4 else 288
     panels = [panel for variable in result.variables for panel in _panels(variable, result, target)][:_MOST]
@@ -90,14 +94,14 @@ def _panels(variable: ResultVariable, result: Result, target: int) -> list[Panel
     values = variable.values
     if values.size == 0:
         return [ValuePanel(title, ("no values",), float("nan"), "")]
-    if values.ndim == 0:
+    if values.ndim == 0 and not isinstance(values, ChunkFiles):
         return [ValuePanel(title, (), float(raster.as_real(values)), variable.unit)]
     axes = [_axis(dim, size, result) for dim, size in zip(variable.dims, values.shape, strict=True)]
     if _is_image(variable, result):
         how: dict[str, Any] = {"unit": variable.unit, "signed": variable.signed, "target": target}
         pair = (axes[-2], axes[-1])
         return [
-            image_panel(title, _place(axes[:-2], index), values[index], pair, **how)
+            image_panel(title, _place(axes[:-2], index), _image(values, index), pair, **how)
             for index in _slices(variable, result)
         ]
     return [_profile(variable, title, axes, target)]
@@ -112,13 +116,38 @@ def _profile(variable: ResultVariable, title: str, axes: list[Axis], target: int
     """Return the plot of a line; of many lines, their mean."""
     long = [axis for axis in axes if axis.dim in _long(variable)]
     axis = long[-1]
-    values = raster.as_real(variable.values)
-    values = np.moveaxis(values, axes.index(axis), -1).reshape(-1, axis.size)
+    count = variable.values.size // axis.size
     notes = []
-    if values.shape[0] > 1:
+    if count > 1:
         where = "probe positions" if all(other.role == Role.SCAN for other in long[:-1]) else "lines"
-        notes.append(f"mean of {values.shape[0]} {where}")
-    return LinePanel(title, tuple(notes), raster.mean_of_first(values), axis, variable.unit, max(target, 400))
+        notes.append(f"mean of {count} {where}")
+    return LinePanel(
+        title, tuple(notes), _mean(variable.values, axes.index(axis)), axis, variable.unit, max(target, 400)
+    )
+
+
+def _image(values: NDArray[Any] | ChunkFiles, index: tuple[int, ...]) -> NDArray[Any]:
+    """Return one image of a stack."""
+    if not isinstance(values, ChunkFiles):
+        image: NDArray[Any] = values[index]
+        return image
+    region = (*(slice(i, i + 1) for i in index), *(slice(0, n) for n in values.shape[len(index) :]))
+    return values.read(region).reshape(values.shape[len(index) :])
+
+
+def _mean(values: NDArray[Any] | ChunkFiles, place: int) -> NDArray[np.float64]:
+    """Return the mean of the lines along one axis."""
+    if not isinstance(values, ChunkFiles):
+        real = raster.as_real(values)
+        return raster.mean_of_first(np.moveaxis(real, place, -1).reshape(-1, real.shape[place]))
+    # chunk by chunk, so that spectra of any number can be drawn; each counts as much as it holds lines
+    total = np.zeros(values.shape[place])
+    for index in values.indices():
+        part = np.moveaxis(raster.as_real(values.chunk(index)), place, -1)
+        lines = part.reshape(-1, part.shape[-1])
+        here = values.region(index)[place]
+        total[here] += raster.mean_of_first(lines) * (lines.shape[0] * values.shape[place] / values.size)
+    return total
 
 
 def _montage(panels: list[Canvas], title: str) -> Canvas:

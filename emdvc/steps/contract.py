@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -41,6 +42,11 @@ class Metadata:
         """Return the quantity at a declared key, or None where the record does not know it."""
         self._must_declare(key)
         return rec.quantity(self.record, key)
+
+    def value(self, key: str) -> Any:
+        """Return whatever stands at a declared key: a truth value, a text; None where the record does not know it."""
+        self._must_declare(key)
+        return rec.get(self.record, key)
 
     def axis(self, dim: str) -> Axis:
         """Return an axis with its calibration; ``axes.DIM`` must be declared."""
@@ -309,6 +315,14 @@ class Step(ABC):
         """Return the other datasets that are read with these parameters, by a name for each: a stage needs them."""
         return {}
 
+    def versions(self, parameters: Any) -> dict[str, int]:
+        """Return the versions of what computes the result: a stage depends on them."""
+        return {self.name: self.version}
+
+    def results(self, parameters: Any, output: PurePosixPath) -> tuple[PurePosixPath, ...]:
+        """Return the datasets that a run with an output writes: the output itself, or several in that folder."""
+        return (output,)
+
 
 class FrameStep(Step):
     """A step that looks at each frame (or at sums over frames): the engine feeds it block by block."""
@@ -340,16 +354,22 @@ class Outcome:
         Axes that the step made itself.
     record
         What the result's record says otherwise than the input's.
+    chunks
+        Shape of the chunks in which an array is stored; of one that is not named, one chunk holds all.
     """
 
     outputs: tuple[Output, ...]
-    arrays: Mapping[str, NDArray[Any]]
+    arrays: Mapping[str, Any]
     axes: Mapping[str, Axis] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
+    chunks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class WholeStep(Step):
     """A step on arrays that fit in memory, results of other steps mostly: fits, integrations, lattices."""
+
+    #: Names of the steps whose results it works on, for the message to who gives it another dataset.
+    of: ClassVar[tuple[str, ...]] = ()
 
     def signals(self, parameters: Any) -> tuple[str, ...]:
         """Return the names of the input's arrays that are read; empty for the main one alone."""

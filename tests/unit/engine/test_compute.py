@@ -13,8 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from emdvc.engine.block_task import Work
 from emdvc.engine.blocks import LARGE_ENOUGH, SMALL_ENOUGH, cut
-from emdvc.engine.compute import Work, compute, default_threads
+from emdvc.engine.compute import compute
+from emdvc.engine.cores import default_threads
+from emdvc.engine.frames import Frames
+from emdvc.engine.how import How
 from emdvc.errors import StepError, UsageError
 from emdvc.formats.arrays import ZarrArray
 from emdvc.steps.contract import Input, Metadata
@@ -79,7 +83,8 @@ def test_one_pass_gives_the_same_bits_for_any_thread_count(scan: ZarrArray, monk
     """Floats, whose sums depend on the order: 1, 2 and 7 threads agree to the last bit, for all steps in one pass."""
     monkeypatch.setattr("emdvc.engine.blocks.LARGE_ENOUGH", 1 << 17)  # so that there are many blocks
     dims, core = ("y", "x", "ky", "kx"), ("ky", "kx")
-    results = [compute(scan, dims, core, plans(scan.dtype), threads=threads) for threads in (1, 2, 7)]
+    frames = Frames(scan, dims, core)
+    results = [compute(frames, plans(scan.dtype), How(threads=threads)) for threads in (1, 2, 7)]
     for other in results[1:]:
         for mine, theirs in zip(results[0], other, strict=True):
             assert mine.arrays.keys() == theirs.arrays.keys()
@@ -90,7 +95,8 @@ def test_one_pass_gives_the_same_bits_for_any_thread_count(scan: ZarrArray, monk
 def test_progress_counts_every_probe_position(scan: ZarrArray) -> None:
     """The progress adds up to the scan."""
     counted: list[int] = []
-    compute(scan, ("y", "x", "ky", "kx"), ("ky", "kx"), plans(scan.dtype)[:1], threads=2, advance=counted.append)
+    frames = Frames(scan, ("y", "x", "ky", "kx"), ("ky", "kx"))
+    compute(frames, plans(scan.dtype)[:1], How(threads=2, advance=counted.append))
     assert sum(counted) == 20 * 24
 
 
@@ -103,7 +109,11 @@ def test_the_first_bad_sample_is_named(tmp_path: Path) -> None:
     step = find("virtual_image")
     source = Input(("y", "x", "ky", "kx"), values.shape, values.dtype, Metadata({}, {}, ()))
     with pytest.raises(StepError) as caught:
-        compute(ZarrArray(array), source.dims, ("ky", "kx"), [Work(step.prepare(step.Parameters(), source))], threads=2)
+        compute(
+            Frames(ZarrArray(array), source.dims, ("ky", "kx")),
+            [Work(step.prepare(step.Parameters(), source))],
+            How(threads=2),
+        )
     assert "y=4, x=3, ky=2, kx=1" in str(caught.value)
 
 

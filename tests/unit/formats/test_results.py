@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from emdvc.errors import ConflictError
 from emdvc.formats import results, sidecar
-from emdvc.formats.results import Result, ResultVariable, picture_path, statistics, write_result
+from emdvc.formats.results import Result, ResultVariable, picture_path, write_result
+from emdvc.formats.statistics import statistics
 from emdvc.model.axis import CALIBRATED_BY, Axis, Role
 from emdvc.model.quantity import Quantity
 
@@ -91,7 +92,7 @@ def test_a_failure_leaves_the_old_result(tmp_path: Path, monkeypatch: pytest.Mon
     write_result(target, result(), picture=b"png")
     before = tree(tmp_path)
 
-    def full(*arguments: object) -> None:
+    def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(results.zarr_writer, "write_array", full)
