@@ -2,4 +2,6 @@
 
 from emdvc.cli.main import run
 
-run()
+# the worker processes of a local dask cluster import this module once more
+if __name__ == "__main__":
+    run()

@@ -60,6 +60,7 @@ class Code(StrEnum):
     RAW_EXISTS = "EM-RAW-EXISTS"
     BUSY = "EM-BUSY"
     INTERNAL = "EM-INTERNAL"
+    STEP_USER = "EM-STEP-USER"
 
 
 class EmdvcError(Exception):

@@ -43,19 +43,22 @@ def probe_positions(variable: Variable, core: tuple[str, ...]) -> Iterator[Advan
     core
         Dimensions of one frame: all others are counted.
     """
-    total = 1
+    total, frame = 1, int(variable.array.dtype.itemsize)
     for dim, samples in zip(variable.dims, variable.array.shape, strict=True):
-        total *= 1 if dim in core else samples
-    with _bar(variable.name, total, "probe positions") as advance:
+        if dim in core:
+            frame *= samples
+        else:
+            total *= samples
+    with _bar(variable.name, total, "probe positions", frame) as advance:
         yield advance
 
 
 @contextmanager
-def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
+def _bar(what: str, total: int, unit: str, each: int = 1) -> Iterator[Advance]:
     if not sys.stderr.isatty():
         yield lambda count: None
         return
-    bar = _Bar(what, total, unit)
+    bar = _Bar(what, total, unit, each)
     try:
         yield bar.advance
     finally:
@@ -63,10 +66,10 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
 
 
 class _Bar:
-    """A bar of rich that appears late; without a unit it counts bytes."""
+    """A bar of rich that appears late; without a unit it counts bytes, with one things of so many bytes each."""
 
-    def __init__(self, what: str, total: int, unit: str) -> None:
-        self._what, self._total, self._unit = what, total, unit
+    def __init__(self, what: str, total: int, unit: str, each: int = 1) -> None:
+        self._what, self._total, self._unit, self._each = what, total, unit, each
         self._done = 0
         self._start = time.monotonic()
         self._bar: Any = None
@@ -78,10 +81,11 @@ class _Bar:
             if time.monotonic() - self._start < PATIENCE:
                 return
             self._appear()
-        self._bar.update(self._task, completed=self._done, rate=f"{self._rate():,.0f}/s")
+        self._bar.update(self._task, completed=self._done, rate=self._rate())
 
-    def _rate(self) -> float:
-        return self._done / max(time.monotonic() - self._start, 1e-9)
+    def _rate(self) -> str:
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        return f"{self._done * self._each / seconds / 1e9:.2f} GB/s"
 
     def _appear(self) -> None:
         from rich import progress

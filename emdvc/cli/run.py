@@ -1,22 +1,34 @@
-"""``emdvc run``: one step on one input; what a stage's ``cmd`` calls, and what also works alone."""
+"""``emdvc run``: one step, or a recipe of several, on one input; what a stage's ``cmd`` calls, and what works alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emdvc.cli.output import note, say
+
+if TYPE_CHECKING:
+    from emdvc.engine.how import How
+    from emdvc.formats.contract import Opened
+    from emdvc.formats.results import Result
+    from emdvc.history.running import Run
+    from emdvc.model.sidecar import Sidecar
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
 def run(
-    step: Annotated[str, typer.Argument(metavar="STEP", help="Name of the step; `emdvc steps` lists them.")],
+    step: Annotated[
+        str, typer.Argument(metavar="STEP", help="Name of the step, or `recipe`; `emdvc steps` lists them.")
+    ],
     source: Annotated[str, typer.Argument(metavar="INPUT", help="A dataset.")],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Where the result goes, such as results/vdet.zarr.")],
+    output: Annotated[
+        Path,
+        typer.Argument(metavar="OUTPUT", help="Where the result goes, as results/vdet.zarr; of a recipe a folder."),
+    ],
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter; wins over params.yaml.")
     ] = None,
@@ -28,38 +40,109 @@ def run(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Number of threads; default: EMDVC_THREADS, or all.")
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory for the blocks that are held at once: 512MB; default: EMDVC_MEMORY, or a quarter.",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Compute on a dask cluster: tcp://host:8786, or a profile file for SLURM; default: EMDVC_SCHEDULER.",
+        ),
+    ] = None,
 ) -> None:
     """Run one step on one input and write the result: a Zarr store, its sidecar, and a picture.
 
-    Parameters come from params.yaml when a stage of dvc.yaml has this output, and from --set.
+    Parameters come from params.yaml when a stage of dvc.yaml has this output, and from --set. A run that was killed
+    goes on from its finished blocks when it is started again. Threads, memory and cluster change the speed, never the
+    result.
     """
-    from emdvc.cli.progress import probe_positions
-    from emdvc.engine.run import foresee, run_step
+    from emdvc.engine.lifeline import follow_parents
+
+    follow_parents()  # before the slow imports: DVC may be killed meanwhile
+    from emdvc.engine.how import How
+    from emdvc.engine.memory import parse
     from emdvc.formats.dataset import open_lazy
-    from emdvc.formats.results import write_result
+    from emdvc.history.resuming import kept, key
     from emdvc.history.running import context
-    from emdvc.render.picture import draw
 
     run = context(step, source, output, params=params, settings=settings or [])
+    allowed = parse(memory) if memory else None
+    if run.step.name == "convert":
+        from emdvc.cli.convert import convert_run
+
+        convert_run(run, output, signal=signal, memory=allowed, threads=threads, dry_run=dry_run)
+        return
     opened, sidecar = open_lazy(run.source)
     try:
         if dry_run:
-            for planned in foresee(run.step, run.parameters, opened, name=run.name, signal=signal):
-                say(f"{output} would hold {planned}")
+            _foresee(run, opened, signal)
             return
-        with probe_positions(opened.variable(signal), run.step.core) as advance:
-            result = run_step(
-                run.step,
-                run.parameters,
-                opened,
-                name=run.name,
-                signal=signal,
-                inputs=run.inputs(sidecar),
-                threads=threads,
-                advance=advance,
-            )
+        how = How(threads=threads, memory=allowed)
+        digest = key(run.step, run.parameters, run.source, opened, sidecar, signal=signal, folder=run.folder)
+        with kept(run.project, output, digest) as folder:
+            _run(run, opened, sidecar, signal, how, folder, scheduler)
     finally:
         opened.close()
-    written = write_result(output, result, source=run.inherited, picture=draw(result))
+
+
+def _foresee(run: Run, opened: Opened, signal: str | None) -> None:
+    from emdvc.engine.run import foresee
+
+    for one, path in run.products():
+        if one.source is not None:
+            say(f"{path} would hold {one.step.name} of {one.source}")
+            continue
+        for planned in foresee(one.step, one.parameters, opened, name=run.name, signal=signal, folder=run.folder):
+            say(f"{path} would hold {planned}")
+
+
+def _run(
+    run: Run,
+    opened: Opened,
+    sidecar: Sidecar,
+    signal: str | None,
+    how: How,
+    folder: Path,
+    scheduler: str | None,
+) -> None:
+    from dataclasses import replace
+
+    from emdvc.cli.progress import probe_positions
+    from emdvc.engine.executors import executor
+    from emdvc.engine.recipe import run_recipe
+    from emdvc.formats.dataset import source_of
+    from emdvc.history.earlier import earlier
+
+    products = run.products()
+    core = next((one.step.core for one, _ in products if one.source is None), ())
+    variable = opened.variable(signal)
+    before = earlier(run, opened, signal)
+    with probe_positions(variable, core) as advance, executor(scheduler) as place:
+        results = run_recipe(
+            [one for one, _ in products],
+            opened,
+            name=run.name,
+            signal=signal,
+            inputs=run.inputs(sidecar),
+            earlier=before,
+            how=replace(how, folder=folder, executor=place, advance=advance),
+            source=source_of(str(run.source.absolute()), None, signal),
+            folder=run.folder,
+        )
+    paths = {one.name: path for one, path in products}
+    for one, path in products:
+        _write(path, results[one.name], run.inherited if one.source is None else paths[one.source])
+
+
+def _write(path: Path, result: Result, inherited: Path | None) -> None:
+    from emdvc.formats.results import write_result
+    from emdvc.render.picture import draw
+
+    written = write_result(path, result, source=inherited, picture=draw(result))
     for name, values in written.statistics.items():
-        note(f"{output} {name}: {'  '.join(f'{key} {value:.6g}' for key, value in values.items() if key != 'count')}")
+        note(f"{path} {name}: {'  '.join(f'{key} {value:.6g}' for key, value in values.items() if key != 'count')}")

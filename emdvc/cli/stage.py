@@ -112,7 +112,7 @@ def list_stages(json: Annotated[bool, typer.Option("--json", help="Print the ans
 
 
 def _reads(info: StageInfo) -> str:
-    parts = ["the data", f"params.yaml: {info.name}"]
+    parts = [", ".join(["the data", *map(str, info.deps)]), f"params.yaml: {info.name}"]
     if info.metadata:
         parts.append(f"{info.sidecar}: {', '.join(info.metadata)}")
     return "; ".join(parts)
@@ -127,7 +127,8 @@ def _info(info: StageInfo) -> dict[str, Any]:
         "parameters": info.parameters,
         "metadata": list(info.metadata),
         "sidecar": str(info.sidecar) if info.sidecar else None,
-        "version": info.version,
+        "version": info.versions.get(info.step),
+        "results": [str(path) for path in info.results],
     }
 
 

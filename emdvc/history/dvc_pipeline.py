@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emdvc.history.dvc import repository
@@ -118,6 +118,31 @@ def _state(stage: Any, paths: tuple[str, ...]) -> StageState:
         never_run,
         bool(stage.frozen),
     )
+
+
+def changed_dependencies(project: Project, folder: Path, name: str) -> set[str] | None:
+    """Return which dependencies of a stage are not as dvc.lock has them, relative to the project.
+
+    To be asked by what the stage runs: DVC has then locked its outputs, and :func:`states` would find them busy.
+
+    Parameters
+    ----------
+    folder
+        Where the stage's dvc.yaml lies.
+    name
+        Of the stage in it.
+
+    Returns
+    -------
+    Paths, also of files with parameters and metadata; None where the command differs or there is no such stage.
+    """
+    with repository(project) as repo:
+        for stage in repo.index.stages:
+            if stage.is_data_source or stage.addressing.rpartition(":")[2] != name:
+                continue
+            if Path(stage.path).parent.resolve() == folder.resolve():
+                return None if stage.changed_stage() else {_relative(dep.fs_path) for dep in stage.deps if dep.status()}
+    return None
 
 
 def _relative(path: str) -> str:

@@ -35,8 +35,9 @@ class Outdated:
 def outdated(project: Project) -> list[Outdated]:
     """Return the pictures of stages' outputs that were drawn with another calibration than the one that holds now."""
     found = []
-    for info in Pipeline.read(project).infos():
-        data = project.path(info.output)
+    results = [(info, path) for info in Pipeline.read(project).infos() for path in info.results]
+    for info, path in results:
+        data = project.path(path)
         picture = picture_path(data)
         if not picture.is_file() or not sidecar.path_of(data).is_file():
             continue

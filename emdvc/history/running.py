@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emdvc.errors import Code, ProjectError, StepError
+from emdvc.formats import sidecar as sidecars
 from emdvc.formats.dataset import locate
 from emdvc.formats.sidecar import path_of
 from emdvc.history.project import Project
+from emdvc.history.stage_deps import needed, sources, typed_step, undeclared
 from emdvc.history.stages import StageInfo, declared, parameters_of
 from emdvc.model.sidecar import Sidecar
 from emdvc.steps.contract import Step
 from emdvc.steps.parameters import merge_settings, parse_settings, validate
+from emdvc.steps.recipe import Ingredient, Recipe
 from emdvc.steps.registry import find
 
 
@@ -31,12 +35,35 @@ class Run:
         The input.
     name
         What messages and the provenance call the input: its path from the project's root, or as typed.
+    output
+        Where the result goes; of a recipe the folder of its results.
+    project
+        The project that it belongs to, seen from the folder of its pipeline; None outside one.
+    stage
+        The stage that it is; None for a run by hand.
     """
 
     step: Step
     parameters: Any
     source: Path
     name: str
+    output: Path
+    project: Project | None = None
+    stage: StageInfo | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where paths in the parameters start: at the folder of the pipeline; None outside a project."""
+        return self.project.root if self.project is not None else None
+
+    def products(self) -> list[tuple[Ingredient, Path]]:
+        """Return what is computed, and where each result goes; of a single step that step alone."""
+        if isinstance(self.step, Recipe):
+            ingredients = list(self.parameters.ingredients)
+        else:
+            ingredients = [Ingredient(self.step.name, self.step, self.parameters)]
+        paths = self.step.results(self.parameters, PurePosixPath(self.output.as_posix()))
+        return [(one, Path(path)) for one, path in zip(ingredients, paths, strict=True)]
 
     @property
     def inherited(self) -> Path | None:
@@ -45,9 +72,22 @@ class Run:
         return data if path_of(data).is_file() else None
 
     def inputs(self, sidecar: Sidecar) -> dict[str, Any]:
-        """Return what the provenance says of the input: its path and the content digest of its main array."""
-        info = sidecar.variables.get(sidecar.main)
-        return {self.name: {"digest": info.digest if info is not None else ""}}
+        """Return what the provenance says of the inputs: path and digest of the main array, of others, of a script."""
+        found = {self.name: {"digest": _digest(sidecar)}}
+        root = self.folder or Path.cwd()
+        for wanted in self.step.references(self.parameters).values():
+            data, _ = locate(root / wanted.path)
+            known = path_of(data).is_file()
+            found[wanted.path] = {"digest": _digest(sidecars.read(data)) if known else ""}
+        for path in sources(self.step, self.parameters):
+            script = Path(os.path.relpath(path, root)).as_posix()
+            found[script] = {"digest": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"}
+        return found
+
+
+def _digest(sidecar: Sidecar) -> str:
+    info = sidecar.variables.get(sidecar.main)
+    return info.digest if info is not None else ""
 
 
 def context(
@@ -71,8 +111,8 @@ def context(
     ProjectError
         The stage does not declare a metadata key that the step reads: DVC would not see its changes.
     """
-    step = find(step_name)
     project = Project.of_pipeline()
+    step = typed_step(project, step_name) if project is not None else find(step_name)
     stage = declared(project, output) if project is not None else None
     values: Mapping[str, Any] = {}
     if params is not None:
@@ -83,10 +123,11 @@ def context(
         values = stage.parameters
     parameters = validate(step, merge_settings(values, parse_settings(list(settings))))
     if stage is not None:
-        _check_version(step, stage)
+        _check_version(step, parameters, stage)
         _check_declared(step, parameters, stage)
+        _check_deps(project, step, parameters, stage)
     path = Path(source)
-    return Run(step, parameters, path, _name(path, project))
+    return Run(step, parameters, path, _name(path, project), output, project, stage)
 
 
 def _name(path: Path, project: Project | None) -> str:
@@ -96,14 +137,17 @@ def _name(path: Path, project: Project | None) -> str:
     return path.as_posix() if relative.startswith("..") else Path(relative).as_posix()
 
 
-def _check_version(step: Step, stage: StageInfo) -> None:
-    if stage.version is not None and stage.version != step.version:
-        raise StepError(
-            f"this project uses version {stage.version} of {step.name}, this emdvc has version {step.version}",
-            code=Code.STEP_VERSION,
-            evidence="recorded in .emdvc/steps.yaml",
-            hint=f"emdvc stage update {stage.name} takes the new version; dvc repro then recomputes what depends on it",
-        )
+def _check_version(step: Step, parameters: Any, stage: StageInfo) -> None:
+    for name, version in step.versions(parameters).items():
+        recorded = stage.versions.get(name)
+        if recorded is not None and recorded != version:
+            raise StepError(
+                f"this project uses version {recorded} of {name}, this emdvc has version {version}",
+                code=Code.STEP_VERSION,
+                evidence="recorded in .emdvc/steps.yaml",
+                hint=f"emdvc stage update {stage.name} takes the new version; dvc repro then recomputes what depends "
+                "on it",
+            )
 
 
 def _check_declared(step: Step, parameters: Any, stage: StageInfo) -> None:
@@ -115,3 +159,14 @@ def _check_declared(step: Step, parameters: Any, stage: StageInfo) -> None:
                 evidence="a change of it would not rerun the stage",
                 hint=f"emdvc stage update {stage.name}",
             )
+
+
+def _check_deps(project: Project | None, step: Step, parameters: Any, stage: StageInfo) -> None:
+    missing = undeclared(stage, needed(project, step, parameters)) if project is not None else []
+    if missing:
+        raise ProjectError(
+            f"stage '{stage.name}' reads {missing[0]} but does not depend on it",
+            code=Code.STAGE_UNDECLARED,
+            evidence="a change of it would not rerun the stage",
+            hint=f"emdvc stage update {stage.name}",
+        )

@@ -38,8 +38,12 @@ class StageInfo:
         The raw sidecar that the keys are read from; None when it declares none.
     declares_parameters
         Whether it depends on its own entry of params.yaml.
-    version
-        Version of the step that .emdvc/steps.yaml records; None when it records none.
+    versions
+        Versions of the steps that .emdvc/steps.yaml records, by name; a recipe has several.
+    deps
+        What it depends on besides its input: other datasets, the script of a user's own step.
+    results
+        The datasets that it writes: the output, or those of a recipe in that folder.
     """
 
     name: str
@@ -50,7 +54,9 @@ class StageInfo:
     metadata: tuple[str, ...] = ()
     sidecar: PurePosixPath | None = None
     declares_parameters: bool = False
-    version: int | None = None
+    versions: dict[str, int] = field(default_factory=dict)
+    deps: tuple[PurePosixPath, ...] = ()
+    results: tuple[PurePosixPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,9 @@ class Pipeline:
             tuple(key for path in sidecars for key in declared[path]),
             PurePosixPath(sidecars[0]) if sidecars else None,
             own in declared.get("params.yaml", ()),
-            int(self.versions[step]) if step in self.versions else None,
+            {name: int(self.versions[name]) for name in (step, *declared.get(STEPS_FILE, ())) if name in self.versions},
+            tuple(path for path in paths_of(stage.get("deps")) if path != PurePosixPath(source)),
+            tuple(paths_of(stage.get("outs"))),
         )
 
     def infos(self) -> list[StageInfo]:

@@ -73,7 +73,7 @@ def _parameters(schema: dict[str, Any], shared: dict[str, Any], prefix: str = ""
             "unit": unit,
             "default": entry.get("default"),
             "required": name in required,
-            "doc": entry.get("description", ""),
+            "doc": " ".join(str(entry.get("description", "")).split()),
         }
         if group is not None:
             yield from _parameters(group, shared, f"{prefix}{name}.NAME.")
@@ -112,8 +112,8 @@ def _samples(step: Step, schema: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _unit_names(text: str) -> list[str]:
-    # a position, "px (y, x)", is no choice of units
-    return [] if "(" in text else [unit for unit in re.split(r", | or ", text) if unit]
+    # a position, "px (y, x)", or an angle is no choice of units
+    return [] if "(" in text or text == "deg" else [unit for unit in re.split(r", | or ", text) if unit]
 
 
 def _optional(schema: dict[str, Any], shared: dict[str, Any], unit: str) -> Iterator[dict[str, Any]]:
@@ -150,6 +150,8 @@ def _outputs(step: Step, schema: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(step, FrameStep):
         return []
     dims = ("y", "x", *step.core)
+    if any(dim not in _SAMPLE_AXES for dim in dims):  # frames of another kind, of a user's own step
+        return []
     shape = tuple(_SAMPLE_AXES[dim].size for dim in dims)
     for _, parameters in _samples(step, schema):
         metadata = Metadata(_SAMPLE_RECORD, _SAMPLE_AXES, step.metadata(parameters))
@@ -171,7 +173,9 @@ def as_text(description: dict[str, Any]) -> str:
     lines = [f"{description['name']}  {description['summary']}", ""]
     lines += [f"  {line}".rstrip() for line in _plain(description["doc"]).splitlines()]
     where = "at every probe position" if description["frames"] else "as a whole"
-    lines += ["", f"works on  {', '.join(description['core'])}, {where}", "", "parameters"]
+    if description["core"]:
+        lines += ["", f"works on  {', '.join(description['core'])}, {where}"]
+    lines += ["", "parameters"]
     for parameter in description["parameters"]:
         lines.append(f"  {parameter['name']}  ({_facts(parameter)})")
         if parameter["doc"]:

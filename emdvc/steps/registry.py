@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 from emdvc.errors import Code, StepError, suggest
 from emdvc.steps.contract import Step
 
 # name -> (module, class). The summaries for listings come from the classes themselves.
 _STEPS = {
+    "recipe": ("emdvc.steps.recipe", "Recipe"),
     "sum_pattern": ("emdvc.steps.sum_pattern", "SumPattern"),
     "sum_spectrum": ("emdvc.steps.sum_spectrum", "SumSpectrum"),
     "virtual_image": ("emdvc.steps.virtual_image", "VirtualImage"),
@@ -24,14 +26,26 @@ def names() -> tuple[str, ...]:
     return tuple(_STEPS)
 
 
-def find(name: str) -> Step:
+def find(name: str, root: Path | None = None) -> Step:
     """Return the step with a name.
+
+    Parameters
+    ----------
+    name
+        Of a step that comes with emdvc, or of one that a script defines: ``scripts/halo.py::halo``.
+    root
+        Where the path of a script starts; default: the current folder.
 
     Raises
     ------
     StepError
-        There is none; the nearest name is suggested.
+        There is none, the nearest name is suggested; or the script cannot be loaded.
     """
+    if ".py" in name:
+        from emdvc.steps import user
+
+        if user.is_script(name):
+            return user.find(name, root)
     if name not in _STEPS:
         near = suggest(name, tuple(_STEPS))
         raise StepError(

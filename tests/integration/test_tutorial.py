@@ -11,28 +11,32 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial" / "first-scan.md"
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "tutorial"
 BLOCK = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.slow
-def test_the_tutorial_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = [(match["kind"], match["text"]) for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
-    (script,) = [text for kind, text in blocks if kind == "python"]
-    (tmp_path / "simulate.py").write_text(script, encoding="utf-8")
+@pytest.mark.parametrize("page", ["first-scan", "your-own-step"])
+def test_the_tutorial_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    """Scripts are written where their first line says (`# scripts/halo.py`), the first of a page as `simulate.py`."""
     monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
     folder = tmp_path
-    commands = [command for kind, text in blocks if kind == "console" for command in _commands(text)]
-    assert len(commands) > 15
-    for words, shown in commands:
-        if words[0] == "cd":
-            folder = (folder / words[1]).resolve()
-            continue
-        said = _run(words, folder)
-        # as in a doctest: `...` stands for any text, also for none and over several lines
-        assert doctest.OutputChecker().check_output(shown, said, doctest.ELLIPSIS), (
-            f"$ {shlex.join(words)}\n--- the page\n{shown}\n--- printed\n{said}"
-        )
+    count = 0
+    for match in BLOCK.finditer((PAGES / f"{page}.md").read_text(encoding="utf-8")):
+        if match["kind"] == "python":
+            named = re.match(r"# (\S+\.py)\n", match["text"])
+            (folder / (named[1] if named else "simulate.py")).write_text(match["text"], encoding="utf-8")
+        for words, shown in _commands(match["text"]) if match["kind"] == "console" else ():
+            count += 1
+            if words[0] == "cd":
+                folder = (folder / words[1]).resolve()
+                continue
+            said = _run(words, folder, fails="error[" in shown)
+            # as in a doctest: `...` stands for any text, also for none and over several lines
+            assert doctest.OutputChecker().check_output(shown, said, doctest.ELLIPSIS), (
+                f"$ {shlex.join(words)}\n--- the page\n{shown}\n--- printed\n{said}"
+            )
+    assert count > 12
 
 
 def _commands(text: str) -> list[tuple[list[str], str]]:
@@ -41,7 +45,7 @@ def _commands(text: str) -> list[tuple[list[str], str]]:
     return [(shlex.split(command), shown) for command, shown in zip(parts[1::2], parts[2::2], strict=True)]
 
 
-def _run(words: list[str], folder: Path) -> str:
+def _run(words: list[str], folder: Path, *, fails: bool) -> str:
     program = {
         "python": [sys.executable],
         "emdvc": [sys.executable, "-m", "emdvc"],
@@ -55,5 +59,5 @@ def _run(words: list[str], folder: Path) -> str:
         encoding="utf-8",
         check=False,
     )
-    assert done.returncode == 0, f"$ {shlex.join(words)}\n{done.stdout}"
+    assert (done.returncode != 0) == fails, f"$ {shlex.join(words)}\n{done.stdout}"
     return done.stdout

@@ -62,7 +62,8 @@ def test_a_stage_of_an_output(project: Project, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("DVC_STAGE", raising=False)
     info = declared(project, project.root / "results" / "profile.zarr")
     assert info is not None
-    assert (info.name, info.step, info.parameters, info.version) == ("profile", "radial_profile", {"bins": 10}, 3)
+    assert (info.name, info.step, info.parameters) == ("profile", "radial_profile", {"bins": 10})
+    assert info.versions == {"radial_profile": 3}
     assert info.metadata == ("diffraction", "beam.energy")
     assert info.sidecar == PurePosixPath("raw/a.mib.em.yaml")
     assert info.declares_parameters
