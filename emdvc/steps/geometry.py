@@ -157,15 +157,33 @@ def _missing(source: Input, key: str, what: str, example: str) -> MetadataError:
     )
 
 
+def offsets(
+    source: Input, center: tuple[float, float], scale: Scale
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the distances of the detector's rows and columns from the centre, in the scale's unit."""
+    y = (np.arange(source.size("ky"), dtype="f8") - center[0]) * scale.y
+    x = (np.arange(source.size("kx"), dtype="f8") - center[1]) * scale.x
+    return y, x
+
+
 def squared_radii(source: Input, center: tuple[float, float], scale: Scale) -> NDArray[np.float64]:
     """Return the squared distance of every detector pixel from the centre, shape (ky, kx), in the scale's unit squared.
 
     Only additions and multiplications: the bits are the same on every machine.
     """
-    y = (np.arange(source.size("ky"), dtype="f8") - center[0]) * scale.y
-    x = (np.arange(source.size("kx"), dtype="f8") - center[1]) * scale.x
+    y, x = offsets(source, center, scale)
     squared: NDArray[np.float64] = (y * y)[:, None] + (x * x)[None, :]
     return squared
+
+
+def azimuths(y: NDArray[np.float64], x: NDArray[np.float64], start: float = 0.0) -> NDArray[np.float64]:
+    """Return the azimuth of positions relative to the centre, from +kx towards +ky, in degrees from 0 to 360.
+
+    Counted from an azimuth `start`. A pixel that lies on `start`, or below it by less than the rounding of an arc
+    tangent, has 0: so a sector holds the same pixels on every machine. The centre itself has azimuth 0.
+    """
+    turned: NDArray[np.float64] = np.degrees(np.arctan2(y, x)) - start + 360.0 * EDGE
+    return turned % 360.0
 
 
 def annulus(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,29 +12,53 @@ from numpy.typing import NDArray
 
 from emdvc.kernels.accumulators import total_type
 from emdvc.kernels.labels import label_sums, label_sums_and_squares
+from emdvc.kernels.weights import weigh
 from emdvc.steps.contract import Input, Output, Partial, Place, Plan
 
 
-def joint_labels(masks: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return one label per pixel that tells which of several overlapping masks hold it.
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A set of pixels, or whole-number weights for them.
+
+    Parameters
+    ----------
+    weights
+        Shape of a frame: truth values, or integers.
+    step
+        What a weight of 1 stands for, a power of two: the sum is multiplied by it and becomes a float. None for sums
+        that stay as they are.
+    """
+
+    weights: NDArray[Any]
+    step: float | None = None
+
+
+def joint_labels(masks: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return one label per pixel that tells which of several overlapping masks hold it, and with which weights.
 
     Parameters
     ----------
     masks
-        Shape (masks, pixels).
+        Shape (masks, pixels): truth values, or integers.
 
     Returns
     -------
     labels
         Shape (pixels,); -1 where no mask holds the pixel.
     members
-        Shape (labels, masks): 1 where the pixels of a label belong to a mask. The sums over masks are the sums over
-        labels times this matrix, exactly.
+        Shape (labels, masks): the weight of the pixels of a label in a mask; 1 or 0 of truth values. The sums over
+        masks are the sums over labels times this matrix, exactly.
     """
-    combinations, inverse = np.unique(masks.T, axis=0, return_inverse=True)
-    held = combinations.any(axis=1)
+    combination = np.zeros(masks.shape[1], np.int64)
+    for mask in masks:
+        # pixels are numbered by the masks so far, then by this one's weight
+        values, place = np.unique(mask, return_inverse=True)
+        _, combination = np.unique(combination * values.size + place, return_inverse=True)
+    _, first = np.unique(combination, return_index=True)
+    members = masks[:, first].T.astype(np.int64)
+    held = members.any(axis=1)
     numbers = np.where(held, np.cumsum(held) - 1, -1)
-    return numbers[inverse.reshape(-1)].astype(np.int32), combinations[held].astype(np.int64)
+    return numbers[combination].astype(np.int32), members[held]
 
 
 class LabelPlan(Plan):
@@ -72,25 +98,40 @@ class LabelPlan(Plan):
 
 
 class MaskSums(LabelPlan):
-    """Sum of each frame over each of several masks, which may overlap."""
+    """Sum of each frame over each of several masks, which may overlap and may weigh the pixels.
 
-    def __init__(self, source: Input, masks: dict[str, NDArray[np.bool_]], titles: dict[str, str]) -> None:
-        stacked = np.stack([mask.reshape(-1) for mask in masks.values()])
-        self.labels, members = joint_labels(stacked)
+    Pixels that have the same weight in every mask share a label, so that soft edges cost no further pass.
+    """
+
+    def __init__(self, source: Input, masks: Mapping[str, NDArray[Any] | Mask], titles: Mapping[str, str]) -> None:
+        chosen = {name: mask if isinstance(mask, Mask) else Mask(mask) for name, mask in masks.items()}
+        self.labels, members = joint_labels(np.stack([mask.weights.reshape(-1) for mask in chosen.values()]))
         self.count = members.shape[0]
-        self._members = members.astype(total_type(source.dtype))
-        self._names = tuple(masks)
+        pixels = np.bincount(self.labels[self.labels >= 0], minlength=self.count)
+        self._sums = {}
+        for (name, mask), weights in zip(chosen.items(), members.T, strict=True):
+            labels = np.flatnonzero(weights)
+            number = _number_type(source.dtype, weights, pixels)
+            self._sums[name] = (labels, weights[labels].astype(number), mask.step)
         self.outputs = tuple(
-            Output(name, (), source.unit, per_probe=True, title=titles.get(name, name)) for name in self._names
+            Output(name, (), source.unit, per_probe=True, title=titles.get(name, name)) for name in chosen
         )
 
     def from_sums(self, sums: NDArray[Any], squares: NDArray[Any] | None, place: Place) -> Partial:
         """Return the sums of a block's frames over each mask."""
         # an explicit sum over labels: a matrix product of floats would be ordered by the BLAS library in use
         maps = {}
-        for index, name in enumerate(self._names):
-            total = np.zeros(sums.shape[0], sums.dtype)
-            for label in np.flatnonzero(self._members[:, index]):
-                total += sums[:, label]
-            maps[name] = total
+        for name, (labels, weights, step) in self._sums.items():
+            total = weigh(sums, labels, weights)
+            maps[name] = total if step is None else total.astype(np.float64) * step
         return Partial(maps)
+
+
+def _number_type(dtype: np.dtype[Any], weights: NDArray[np.int64], pixels: NDArray[np.int64]) -> np.dtype[Any]:
+    """Return the type in which a weighted sum is exact; where none has room for it, floats added label by label."""
+    number = np.dtype("i8") if dtype.kind in "ub" and (weights < 0).any() else total_type(dtype)
+    if number.kind == "f" or ((weights == 0) | (weights == 1)).all():
+        return number
+    highest = 1 if dtype.kind == "b" else max(abs(int(end)) for end in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+    most = highest * sum(abs(w) * n for w, n in zip(weights.tolist(), pixels.tolist(), strict=True))
+    return number if most <= np.iinfo(number).max else np.dtype("f8")

@@ -17,6 +17,12 @@ _STEPS = {
     "virtual_detector": ("emdvc.steps.virtual_detector", "VirtualDetector"),
     "center_of_mass": ("emdvc.steps.center_of_mass", "CenterOfMass"),
     "radial_profile": ("emdvc.steps.radial_profile", "RadialProfile"),
+    "azimuthal_profile": ("emdvc.steps.azimuthal_profile", "AzimuthalProfile"),
+    "polar_transform": ("emdvc.steps.polar_transform", "PolarTransform"),
+    "ellipse_fit": ("emdvc.steps.ellipse_fit", "EllipseFit"),
+    "ring_variance": ("emdvc.steps.ring_variance", "RingVariance"),
+    "fem_variance": ("emdvc.steps.fem_variance", "FemVariance"),
+    "angular_correlation": ("emdvc.steps.angular_correlation", "AngularCorrelation"),
     "energy_map": ("emdvc.steps.energy_map", "EnergyMap"),
 }
 

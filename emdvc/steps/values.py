@@ -67,3 +67,67 @@ Energy = Annotated[
     PlainSerializer(_text),
     WithJsonSchema({"type": "string", "unit": "eV or keV"}),
 ]
+
+#: An angle in the plane of the detector or of the scan.
+Angle = Annotated[
+    Quantity,
+    BeforeValidator(_reader(("deg",), 1)),
+    PlainSerializer(_text),
+    WithJsonSchema({"type": "string", "unit": "deg"}),
+]
+
+#: A distance on the sample, in probe positions or as a length.
+ScanLength = Annotated[
+    Quantity,
+    BeforeValidator(_reader(("px", "nm"), 1)),
+    PlainSerializer(_text),
+    WithJsonSchema({"type": "string", "unit": "px or nm"}),
+]
+
+#: Height and width (y, x) of a part of the detector.
+Extent = Annotated[
+    Quantity,
+    BeforeValidator(_reader(RADIUS_UNITS, 2)),
+    PlainSerializer(_text),
+    WithJsonSchema({"type": "string", "unit": "px, 1/angstrom or mrad (y, x)"}),
+]
+
+#: A length along the beam: a thickness, a mean free path.
+Length = Annotated[
+    Quantity,
+    BeforeValidator(_reader(("nm",), 1)),
+    PlainSerializer(_text),
+    WithJsonSchema({"type": "string", "unit": "nm"}),
+]
+
+#: A density of mass.
+Density = Annotated[
+    Quantity,
+    BeforeValidator(_reader(("g/cm^3",), 1)),
+    PlainSerializer(_text),
+    WithJsonSchema({"type": "string", "unit": "g/cm^3"}),
+]
+
+#: A part of the detector (start, stop) along one dimension: whole pixels, or distances from the undiffracted beam.
+DetectorRange = Annotated[
+    Quantity,
+    BeforeValidator(_reader(RADIUS_UNITS, 2)),
+    PlainSerializer(_text),
+    WithJsonSchema({"type": "string", "unit": "px, 1/angstrom or mrad (start, stop)"}),
+]
+
+#: A part of the scan (start, stop) along one dimension: whole probe positions, or lengths.
+ScanRange = Annotated[
+    Quantity,
+    BeforeValidator(_reader(("px", "nm"), 2)),
+    PlainSerializer(_text),
+    WithJsonSchema({"type": "string", "unit": "px or nm (start, stop)"}),
+]
+
+#: A part (start, stop) of a dimension that is counted, not measured.
+CountedRange = Annotated[
+    Quantity,
+    BeforeValidator(_reader(("px",), 2)),
+    PlainSerializer(_text),
+    WithJsonSchema({"type": "string", "unit": "px (start, stop)"}),
+]
