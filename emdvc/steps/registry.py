@@ -34,6 +34,9 @@ _STEPS = {
     "ring_variance": ("emdvc.steps.ring_variance", "RingVariance"),
     "fem_variance": ("emdvc.steps.fem_variance", "FemVariance"),
     "angular_correlation": ("emdvc.steps.angular_correlation", "AngularCorrelation"),
+    "bragg_disks": ("emdvc.steps.bragg_disks", "BraggDisks"),
+    "find_peaks": ("emdvc.steps.find_peaks", "FindPeaks"),
+    "strain": ("emdvc.steps.strain", "Strain"),
     "energy_map": ("emdvc.steps.energy_map", "EnergyMap"),
 }
 
