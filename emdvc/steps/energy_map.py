@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from emdvc.errors import Code, MetadataError, StepError
-from emdvc.model import units
+from emdvc.errors import StepError
 from emdvc.steps import contract
 from emdvc.steps.contract import FrameStep, Input, Plan
 from emdvc.steps.label_plan import MaskSums
+from emdvc.steps.spectral import energy_axis
 from emdvc.steps.values import Energy
 
 
@@ -70,14 +70,7 @@ class EnergyMap(FrameStep):
         StepError
             A window holds no channel.
         """
-        axis = source.metadata.axis("energy")
-        if not units.compatible(axis.unit, "eV"):
-            raise MetadataError(
-                f"windows of energy need a calibrated energy axis, which {source.name} does not have",
-                code=Code.METADATA_MISSING,
-                evidence=f"its unit is {axis.unit}",
-                hint=f"emdvc add {source.name} --set axes.energy.scale=10eV",
-            )
+        axis = energy_axis(source)
         energies = np.asarray(axis.coordinates())
         masks, titles = {}, {}
         for name, window in parameters.windows.items():

@@ -38,6 +38,12 @@ _STEPS = {
     "find_peaks": ("emdvc.steps.find_peaks", "FindPeaks"),
     "strain": ("emdvc.steps.strain", "Strain"),
     "energy_map": ("emdvc.steps.energy_map", "EnergyMap"),
+    "elemental_map": ("emdvc.steps.elemental_map", "ElementalMap"),
+    "power_law_background": ("emdvc.steps.power_law_background", "PowerLawBackground"),
+    "align_zero_loss": ("emdvc.steps.align_zero_loss", "AlignZeroLoss"),
+    "thickness": ("emdvc.steps.thickness", "Thickness"),
+    "line_intensity": ("emdvc.steps.line_intensity", "LineIntensity"),
+    "pca": ("emdvc.steps.pca", "PrincipalComponents"),
 }
 
 
