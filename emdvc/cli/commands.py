@@ -19,6 +19,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Processing": {
         "steps": ("emdvc.cli.steps", "List the processing steps, or explain one."),
         "stage": ("emdvc.cli.stage", "Write and update pipeline stages in dvc.yaml."),
+        "convert": ("emdvc.cli.convert", "Store a dataset as chunked, compressed Zarr: the same numbers."),
         "run": ("emdvc.cli.run", "Run one step on one input; what a stage calls."),
     },
     "History": {

@@ -44,6 +44,7 @@ _STEPS = {
     "thickness": ("emdvc.steps.thickness", "Thickness"),
     "line_intensity": ("emdvc.steps.line_intensity", "LineIntensity"),
     "pca": ("emdvc.steps.pca", "PrincipalComponents"),
+    "convert": ("emdvc.steps.convert", "Convert"),
 }
 
 

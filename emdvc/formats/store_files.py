@@ -1,0 +1,147 @@
+"""A Zarr store, its picture and its sidecar, written aside and put in place at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from emdvc.errors import Code, ConflictError
+from emdvc.formats import sidecar as sidecars
+from emdvc.formats import zarr_writer
+from emdvc.formats.contract import Opened, ReadOptions
+from emdvc.formats.results import clear_partials, picture_path
+from emdvc.formats.stored_array import StoredArray
+from emdvc.model.axis import INHERITED
+from emdvc.model.sidecar import Sidecar, VariableInfo
+
+
+class StoreFiles:
+    """The files of a store that replaces whatever was there before, or appears not at all.
+
+    Parameters
+    ----------
+    path
+        Where the store goes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.picture = picture_path(path)
+        self.sidecar = sidecars.path_of(path)
+
+    def check(self, source: Path) -> None:
+        """Check that nothing is lost when the store is written.
+
+        Raises
+        ------
+        ConflictError
+            The place belongs to the source, to raw data, or to something that is no Zarr store.
+        """
+        evidence = None
+        if _overlap(self.path, source):
+            evidence = f"it would replace {source}, which is read"
+        elif self.path.with_name(f"{self.path.name}.dvc").exists():
+            evidence = f"{self.path}.dvc tracks it: it is raw data"
+        elif self.path.exists() and not (self.path / "zarr.json").is_file():
+            evidence = "it exists and holds no zarr.json: emdvc did not write it"
+        if evidence is not None:
+            raise ConflictError(
+                f"{self.path} cannot be written", code=Code.RAW_EXISTS, evidence=evidence, hint="give another OUTPUT"
+            )
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """Yield the folder to write the store into; what is not published is removed at the end."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        clear_partials(self.path)
+        try:
+            yield zarr_writer.create_group(self._partial(self.path))
+        finally:
+            clear_partials(self.path, own=True)
+
+    def describe(self, opened: Opened) -> None:
+        """Write the record and the coordinates into the store too, for what reads no sidecar."""
+        from emdvc.formats.dataset import attributes
+
+        store = self._partial(self.path)
+        shutil.rmtree(store)
+        zarr_writer.create_group(store, {"emdvc": {"record": attributes(opened.record)}})
+        used = {dim for variable in opened.variables for dim in variable.dims}
+        names = {variable.name for variable in opened.variables}
+        for dim, axis in sorted(opened.axes.items()):
+            if dim in used and dim not in names:
+                import numpy as np
+
+                coordinates = np.asarray(axis.coordinates(), dtype="f8")
+                zarr_writer.write_array(store / dim, coordinates, (dim,), {"units": axis.unit})
+
+    def publish(self, sidecar: Sidecar, picture: bytes | None) -> None:
+        """Put everything in place.
+
+        Only names change. The old sidecar goes first and the new one comes last: a kill in between leaves a store that
+        is no dataset yet, never new numbers under an old description.
+        """
+        self._partial(self.sidecar).write_bytes(sidecars.dump_yaml(sidecar.to_dict()).encode("utf-8"))
+        if picture is not None:
+            self._partial(self.picture).write_bytes(picture)
+        self.sidecar.unlink(missing_ok=True)
+        if self.path.exists():
+            self.path.replace(self._partial(self.path, "old."))
+        self._partial(self.path).replace(self.path)
+        if picture is not None:
+            self._partial(self.picture).replace(self.picture)
+        self._partial(self.sidecar).replace(self.sidecar)
+
+    @staticmethod
+    def _partial(path: Path, mark: str = "") -> Path:
+        return path.with_name(f".{path.name}.{os.getpid()}.{mark}partial")
+
+
+def converted_sidecar(
+    out: Path,
+    opened: Opened,
+    stored: Sequence[StoredArray],
+    digests: Sequence[str],
+    provenance: Mapping[str, Any],
+    source: Path | None,
+) -> Sidecar:
+    """Return the sidecar of a dataset that was stored anew.
+
+    Parameters
+    ----------
+    out
+        Where it lies.
+    opened, stored, digests
+        The dataset, how its arrays are stored, and their content digests.
+    provenance
+        How it came to be.
+    source
+        The data whose sidecar holds for it too; without one it says everything itself.
+    """
+    from emdvc.formats.describe import describe
+
+    said = describe(opened, options=ReadOptions(), files=[], digests={})
+    variables = {
+        array.path: VariableInfo(array.dims, array.shape, array.dtype.name, digest, array.unit)
+        for array, digest in zip(stored, digests, strict=True)
+    }
+    whole = replace(said, source={}, variables=variables, main=stored[0].path, provenance=dict(provenance))
+    if source is None:
+        return whole
+    return replace(
+        whole,
+        record={},
+        vendor={},
+        axes={dim: replace(axis, calibration=axis.calibration or INHERITED) for dim, axis in opened.axes.items()},
+        inherits=os.path.relpath(source, out.parent).replace(os.sep, "/"),
+    )
+
+
+def _overlap(first: Path, second: Path) -> bool:
+    one, other = first.absolute().resolve(), second.absolute().resolve()
+    return one == other or one in other.parents or other in one.parents
