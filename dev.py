@@ -61,6 +61,7 @@ def check() -> int:
         "mypy": (PYTHON, "-m", "mypy", "--strict"),
         "imports": (BIN / "lint-imports",),
         "docs": (PYTHON, "-m", "sphinx", "-W", "-n", "-q", "--keep-going", "-b", "html", "docs", built / "html"),
+        "compilation": (PYTHON, "benchmarks/compilation.py", "--require"),
         "examples": (PYTHON, "tools/reproduce_examples.py"),
     }
     failed = []

@@ -12,13 +12,24 @@ from typing import Any
 
 def write(folder: Path) -> None:
     """Write every generated page; a page that has not changed keeps its time, so that Sphinx need not read it again."""
+    import step_pictures
+
+    from emdvc.steps import registry
+
     folder.mkdir(parents=True, exist_ok=True)
     pages = {"cli": cli, "steps": steps, "formats": formats, "fields": fields, "errors": errors, "sidecar": sidecar}
     for name, page in pages.items():
-        text = page()
-        file = folder / f"{name}.md"
-        if not file.is_file() or file.read_text(encoding="utf-8") != text:
-            file.write_bytes(text.encode("utf-8"))
+        _write(folder / f"{name}.md", page())
+    failed = step_pictures.draw(folder / "steps")
+    if failed:
+        raise RuntimeError(f"steps whose example does not run: {failed}")
+    for name in registry.names():
+        _write(folder / "steps" / f"{name}.md", step_page(name, folder / "steps"))
+
+
+def _write(file: Path, text: str) -> None:
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        file.write_bytes(text.encode("utf-8"))
 
 
 def cli() -> str:
@@ -83,39 +94,85 @@ def _parameter_row(parameter: Any) -> tuple[str, str, str]:
     return name, parameter.help or "", "required" if parameter.required else shown
 
 
+#: Heading -> steps. A step that is missing here stands under the last.
+GROUPS = {
+    "Frames": ("correct", "bad_pixels", "crop", "rebin", "align", "frame_statistics", "spectrum_statistics", "convert"),
+    "Diffraction patterns": (
+        "sum_pattern",
+        "virtual_image",
+        "virtual_detector",
+        "center_of_mass",
+        "radial_profile",
+        "azimuthal_profile",
+        "polar_transform",
+        "ellipse_fit",
+        "angular_correlation",
+        "fem_variance",
+        "ring_variance",
+    ),
+    "Phase contrast": ("descan_fit", "scan_rotation", "dpc", "idpc"),
+    "Bragg disks and strain": ("bragg_disks", "find_peaks", "strain"),
+    "Electron energy loss": ("align_zero_loss", "power_law_background", "elemental_map", "thickness"),
+    "X-rays and spectra": ("sum_spectrum", "energy_map", "line_intensity", "pca"),
+    "Several at once": ("recipe",),
+}
+
+
 def steps() -> str:
-    """Return the page of all steps."""
+    """Return the page that lists all steps."""
+    from emdvc.steps import registry
+
+    listed = {name for names in GROUPS.values() for name in names}
+    last = list(GROUPS)[-1]
+    parts = ["# Steps\n", _STEPS]
+    for heading, names in GROUPS.items():
+        known = [name for name in names if name in registry.names()]
+        known += [name for name in registry.names() if name not in listed] if heading == last else []
+        rows = [(f"[`{name}`](steps/{name}.md)", _line(registry.find(name).summary)) for name in known]
+        parts += [f"## {heading}\n", _table(("Step", "What it does"), rows)]
+    parts.append("```{toctree}\n:hidden:\n")
+    parts += [f"steps/{name}" for name in registry.names()]
+    parts.append("```\n")
+    return "\n".join(parts)
+
+
+def step_page(name: str, pictures: Path) -> str:
+    """Return the page of one step: formula and source, picture, parameters, metadata, results."""
     from emdvc.render.steps import describe
     from emdvc.steps import registry
 
-    parts = ["# Steps\n", _STEPS]
-    for name in registry.names():
-        step = describe(registry.find(name))
-        parts += [f"## `{name}`\n", _paragraphs(step["doc"])]
-        parts.append(f"Version {step['version']}. One frame has the dimensions {', '.join(step['core'])}.\n")
-        rows = [
-            (
-                f"`{one['name']}`",
-                _line(f"{one['type'] if one['type'] != 'quantity' else ''} {one['unit']}"),
-                "required" if one["required"] else _code(one["default"]),
-                one["doc"],
-            )
-            for one in step["parameters"]
-        ]
-        parts.append(_table(("Parameter", "Type or unit", "Default", "What it is"), rows))
-        parts.append("**Metadata read**\n")
-        parts += [
-            f"- {f'with radii or axes in {unit}: ' if unit else ''}{', '.join(map(_code, keys)) or 'none'}"
-            for unit, keys in step["metadata"].items()
-        ]
-        outputs = [(f"`{o['name']}`", ", ".join(o["dims"]), o["unit"], o["title"]) for o in step["outputs"]]
+    step = describe(registry.find(name))
+    parts = [f"# `{name}`\n", _paragraphs(step["doc"])]
+    if (pictures / f"{name}.png").is_file():
+        parts.append(f"![Result of {name} on simulated data]({name}.png)\n")
+    if step["core"]:
+        frames = "One frame has the dimensions" if step["frames"] else "It works on whole arrays of the dimensions"
+        parts.append(f"Version {step['version']}. {frames} {', '.join(step['core'])}.\n")
+    rows = [
+        (
+            f"`{one['name']}`",
+            _line(f"{one['type'] if one['type'] != 'quantity' else ''} {one['unit']}"),
+            "required" if one["required"] else _code(one["default"]),
+            one["doc"],
+        )
+        for one in step["parameters"]
+    ]
+    parts.append(_table(("Parameter", "Type or unit", "Default", "What it is"), rows))
+    parts.append("**Metadata read**\n")
+    parts += [
+        f"- {f'with radii or axes in {unit}: ' if unit else ''}{', '.join(map(_code, keys)) or 'none'}"
+        for unit, keys in step["metadata"].items()
+    ]
+    outputs = [(f"`{o['name']}`", ", ".join(o["dims"]), o["unit"], o["title"]) for o in step["outputs"]]
+    if outputs:
         parts += ["\n**Arrays of the result**\n", _table(("Name", "Dimensions", "Unit", "What it is"), outputs)]
     return "\n".join(parts)
 
 
 _STEPS = """\
-What `emdvc steps NAME` prints. Parameters stand in `params.yaml` under the stage's name; numbers with a unit are
-written as in `20mrad`, `0.5/angstrom`, `30px`. The result is a Zarr store with its sidecar and a picture.
+What `emdvc steps` and `emdvc steps NAME` print. Parameters stand in `params.yaml` under the stage's name; numbers with
+a unit are written as in `20mrad`, `0.5/angstrom`, `30px`. The result is a Zarr store with its sidecar and a picture.
+The pictures here are results on [simulated data](../../explanation/same-bytes.md).
 """
 
 
