@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emdvc.errors import Code, ConflictError
-from emdvc.formats import sidecar as sidecars
 from emdvc.formats import zarr_writer
 from emdvc.formats.chunk_files import ChunkFiles
 from emdvc.formats.digest import array_digest, content_digest
+from emdvc.formats.publishing import publish, writing
 from emdvc.formats.statistics import statistics
 from emdvc.model.axis import INHERITED, Axis
 from emdvc.model.record import Record
@@ -116,60 +116,10 @@ def write_result(path: Path, result: Result, *, source: Path | None = None, pict
             hint="give another OUTPUT, or remove it first",
         )
     sidecar = _sidecar(path, result, source)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_partials(path)
-    store, image, text = path, picture_path(path), sidecars.path_of(path)
-    try:
-        _write_zarr(_partial(store), result)
-        _partial(text).write_bytes(sidecars.dump_yaml(sidecar.to_dict()).encode("utf-8"))
-        if picture is not None:
-            _partial(image).write_bytes(picture)
-        # From here on only names change. The sidecar goes first and comes last: a kill in between leaves a store that
-        # is no dataset yet, never new numbers under an old description.
-        text.unlink(missing_ok=True)
-        if store.exists():
-            store.replace(_partial(store, "old."))
-        _partial(store).replace(store)
-        if picture is not None:
-            _partial(image).replace(image)
-        _partial(text).replace(text)
-    finally:
-        clear_partials(path, own=True)
+    with writing(path) as store:
+        _write_zarr(store, result)
+        publish(path, sidecar, picture)
     return sidecar
-
-
-def _partial(path: Path, mark: str = "") -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{mark}partial")
-
-
-def picture_path(path: Path) -> Path:
-    """Return where the picture of a result lies: ``vdet.zarr`` has ``vdet.png``."""
-    return path.with_suffix(".png")
-
-
-def clear_partials(path: Path, *, own: bool = False) -> None:
-    """Remove what killed runs left of a result; with `own`, what this process left."""
-    for name in (path.name, picture_path(path).name, sidecars.path_of(path).name):
-        for partial in path.parent.glob(f".{name}.*.partial"):
-            parts = partial.name.removeprefix(f".{name}.").split(".")
-            if not parts[0].isdigit() or (int(parts[0]) == os.getpid()) != own or (not own and _alive(int(parts[0]))):
-                continue
-            if partial.is_dir():
-                shutil.rmtree(partial, ignore_errors=True)
-            else:
-                partial.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    if os.name == "nt":  # there is no harmless signal 0 on Windows: leave what may still be written
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _sidecar(path: Path, result: Result, source: Path | None) -> Sidecar:

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from emdvc.errors import Code, ConflictError
-from emdvc.formats import sidecar as sidecars
-from emdvc.formats import zarr_writer
+from emdvc.formats import publishing, zarr_writer
 from emdvc.formats.contract import Opened, ReadOptions
-from emdvc.formats.results import clear_partials, picture_path
 from emdvc.formats.stored_array import StoredArray
 from emdvc.model.axis import INHERITED
 from emdvc.model.sidecar import Sidecar, VariableInfo
@@ -31,8 +29,7 @@ class StoreFiles:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.picture = picture_path(path)
-        self.sidecar = sidecars.path_of(path)
+        self._store = path
 
     def check(self, source: Path) -> None:
         """Check that nothing is lost when the store is written.
@@ -57,18 +54,15 @@ class StoreFiles:
     @contextmanager
     def writing(self) -> Iterator[Path]:
         """Yield the folder to write the store into; what is not published is removed at the end."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        clear_partials(self.path)
-        try:
-            yield zarr_writer.create_group(self._partial(self.path))
-        finally:
-            clear_partials(self.path, own=True)
+        with publishing.writing(self.path) as store:
+            self._store = zarr_writer.create_group(store)
+            yield store
 
     def describe(self, opened: Opened) -> None:
         """Write the record and the coordinates into the store too, for what reads no sidecar."""
         from emdvc.formats.dataset import attributes
 
-        store = self._partial(self.path)
+        store = self._store
         shutil.rmtree(store)
         zarr_writer.create_group(store, {"emdvc": {"record": attributes(opened.record)}})
         used = {dim for variable in opened.variables for dim in variable.dims}
@@ -81,25 +75,8 @@ class StoreFiles:
                 zarr_writer.write_array(store / dim, coordinates, (dim,), {"units": axis.unit})
 
     def publish(self, sidecar: Sidecar, picture: bytes | None) -> None:
-        """Put everything in place.
-
-        Only names change. The old sidecar goes first and the new one comes last: a kill in between leaves a store that
-        is no dataset yet, never new numbers under an old description.
-        """
-        self._partial(self.sidecar).write_bytes(sidecars.dump_yaml(sidecar.to_dict()).encode("utf-8"))
-        if picture is not None:
-            self._partial(self.picture).write_bytes(picture)
-        self.sidecar.unlink(missing_ok=True)
-        if self.path.exists():
-            self.path.replace(self._partial(self.path, "old."))
-        self._partial(self.path).replace(self.path)
-        if picture is not None:
-            self._partial(self.picture).replace(self.picture)
-        self._partial(self.sidecar).replace(self.sidecar)
-
-    @staticmethod
-    def _partial(path: Path, mark: str = "") -> Path:
-        return path.with_name(f".{path.name}.{os.getpid()}.{mark}partial")
+        """Put everything in place."""
+        publishing.publish(self.path, sidecar, picture)
 
 
 def converted_sidecar(

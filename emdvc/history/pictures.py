@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from emdvc.errors import EmdvcError
 from emdvc.formats import picture_text, sidecar
-from emdvc.formats.results import picture_path
+from emdvc.formats.publishing import picture_path
 from emdvc.history.project import Project
 from emdvc.history.stages import Pipeline
 

@@ -42,7 +42,7 @@ def test_fields_as_json():
     by_key = {entry["key"]: entry for entry in answer["fields"]}
     assert len(by_key) == len(FIELDS)
     assert by_key["beam.energy"]["unit"] == "keV"
-    assert set(by_key["beam.energy"]) == {"key", "kind", "unit", "doc", "hyperspy", "nexus"}
+    assert set(by_key["beam.energy"]) == {"key", "kind", "unit", "doc", "hyperspy", "nexus", "rare"}
 
 
 def test_unknown_section_suggests():

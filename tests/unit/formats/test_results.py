@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from emdvc.errors import ConflictError
 from emdvc.formats import results, sidecar
-from emdvc.formats.results import Result, ResultVariable, picture_path, write_result
+from emdvc.formats.publishing import picture_path
+from emdvc.formats.results import Result, ResultVariable, write_result
 from emdvc.formats.statistics import statistics
 from emdvc.model.axis import CALIBRATED_BY, Axis, Role
 from emdvc.model.quantity import Quantity
