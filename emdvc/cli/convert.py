@@ -88,9 +88,12 @@ def convert_run(
     dry_run: bool = False,
 ) -> None:
     """Convert the input of a run of the step `convert`; what ``emdvc run convert`` calls, too."""
+    from contextlib import nullcontext
+
     from emdvc.cli.progress import shown
     from emdvc.engine import convert as engine
     from emdvc.formats.dataset import locate, open_lazy
+    from emdvc.history.resuming import sole_writer
     from emdvc.render.picture import draw
 
     form = engine.form_of(run.parameters)
@@ -105,7 +108,8 @@ def convert_run(
         known = {name: info.digest for name, info in sidecar.variables.items()}
         inherits = None if standalone else run.inherited
         source = engine.Source(opened, run.name, known, locate(run.source)[0], inherits)
-        with shown(f"converting {run.name}", source.work) as advance:
+        alone = sole_writer(run.project, output) if run.project is not None else nullcontext()
+        with alone, shown(f"converting {run.name}", source.work) as advance:
             written = engine.convert(
                 source,
                 output,

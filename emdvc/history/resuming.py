@@ -21,6 +21,7 @@ from emdvc.engine.file_lock import acquire, release
 from emdvc.errors import Code, EnvironmentFault
 from emdvc.formats.contract import Opened
 from emdvc.formats.dataset import locate
+from emdvc.formats.sidecar import path_of
 from emdvc.history.project import Project
 from emdvc.history.stage_deps import sources
 from emdvc.model import record as rec
@@ -65,11 +66,16 @@ def key(
         "metadata": {name: repr(rec.get(opened.record, name)) for name in declared},
         "axes": {dim: repr(axis) for dim, axis in opened.axes.items() if f"axes.{dim}" in declared},
         "references": {
-            role: files(locate((folder or Path()) / wanted.path)[0])
+            role: _with_sidecar(locate((folder or Path()) / wanted.path)[0])
             for role, wanted in step.references(parameters).items()
         },
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _with_sidecar(data: Path) -> list[str]:
+    sidecar = path_of(data)  # its calibration
+    return [files(data), files(sidecar) if sidecar.is_file() else ""]
 
 
 def files(path: Path) -> str:
@@ -110,15 +116,30 @@ def kept(project: Project | None, output: Path, digest: str) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return
-    runs = project.journal_dir / "runs" / hashlib.sha256(str(output.absolute()).encode()).hexdigest()[:16]
-    runs.mkdir(parents=True, exist_ok=True)
-    with _alone(runs / "lock", output):
+    with sole_writer(project, output) as runs:
         for old in runs.iterdir():
             if old.is_dir() and old.name != digest[:16]:
                 shutil.rmtree(old, ignore_errors=True)  # of other data or parameters: of no use any more
         folder = runs / digest[:16]
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def sole_writer(project: Project, output: Path) -> Iterator[Path]:
+    """Let nobody else write an output meanwhile; yields the folder where its runs keep what they have.
+
+    Raises
+    ------
+    EnvironmentFault
+        Another run writes it.
+    """
+    # the project may be seen from the folder of one of its pipelines; the temporary folder lies at its root
+    name = hashlib.sha256(str(output.absolute()).encode()).hexdigest()[:16]
+    runs = Project.find(project.root).journal_dir / "runs" / name
+    runs.mkdir(parents=True, exist_ok=True)
+    with _alone(runs / "lock", output):
+        yield runs
 
 
 @contextmanager
