@@ -74,6 +74,18 @@ def measure(names: tuple[str, ...]) -> dict[str, float]:
     return seconds
 
 
+def in_new_processes() -> tuple[dict[str, float], dict[str, float]]:
+    """Return the seconds of compilation by function, of a first and of a second process that share a new cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+        line = [sys.executable, __file__, "--measure"]
+        cold, warm = (
+            json.loads(subprocess.run(line, check=True, env=environment, stdout=subprocess.PIPE).stdout)
+            for _ in range(2)
+        )
+    return cold, warm
+
+
 def main() -> int:
     """Measure in two processes, print a table, and return 1 when asked to require the limit and it is passed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -83,13 +95,7 @@ def main() -> int:
     if arguments.measure:
         print(json.dumps(measure(FIRST)))
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
-        line = [sys.executable, __file__, "--measure"]
-        cold, warm = (
-            json.loads(subprocess.run(line, check=True, env=environment, stdout=subprocess.PIPE).stdout)
-            for _ in range(2)
-        )
+    cold, warm = in_new_processes()
     for name, seconds in sorted(cold.items(), key=lambda pair: -pair[1]):
         print(f"{name:36} {seconds:6.2f} s")
     print(f"{'first use, in all':36} {sum(cold.values()):6.2f} s of compilation (at most {LIMIT:.0f} s)")

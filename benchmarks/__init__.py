@@ -1,0 +1,1 @@
+"""Measurements of emdvc against its peers and against what the machine can do."""
