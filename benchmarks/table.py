@@ -100,7 +100,8 @@ def _operations(found: Mapping[str, Any]) -> list[str]:
 
 def _ratio(one: Mapping[str, Any], name: str) -> str:
     if name in one["ratios"]:
-        return f"{one['ratios'][name]:.3g} x"
+        ratio = one["ratios"][name]
+        return f"{ratio:.0f} x" if ratio >= 100 else f"{ratio:.3g} x"
     return "≠" if name in one["remarks"] else "-"
 
 

@@ -38,11 +38,11 @@ FILES = {
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Return the md5 of every file below a folder that is no leftover."""
+    """Return the md5 of every file below a folder that is no leftover and no lock."""
     return {
         path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".partial" not in path.as_posix()
+        if path.is_file() and ".partial" not in path.as_posix() and ".dvc/tmp/" not in path.as_posix()
     }
 
 

@@ -52,7 +52,7 @@ def pipeline(made: Path, scan: Path, emdvc: Emdvc, tmp_path: Path) -> Path:
 @pytest.fixture
 def counted(tmp_path: Path) -> Counted:
     """Return what counts the blocks, each of which takes long enough for a kill."""
-    return Counted(tmp_path / "counted", slowly=0.15)
+    return Counted(tmp_path / "counted", slowly=0.6)
 
 
 def test_killed_at_any_moment(pipeline: Path, counted: Counted) -> None:
