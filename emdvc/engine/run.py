@@ -19,6 +19,7 @@ from emdvc.formats.chunk_files import ChunkFiles
 from emdvc.formats.contract import Opened, Variable
 from emdvc.formats.dataset import Source, open_lazy
 from emdvc.formats.results import Result, ResultVariable
+from emdvc.formats.views import whole
 from emdvc.model.axis import Axis, Role
 from emdvc.model.sidecar import calibrate, merge
 from emdvc.steps.contract import FrameStep, Input, Metadata, Outcome, Plan, Reference, Step, Wanted, WholeStep
@@ -207,7 +208,7 @@ def read_references(wanted: Mapping[str, Wanted], folder: Path | None = None) ->
         try:
             chosen = [opened.variable(signal) for signal in one.signals] or [opened.variable()]
             found[role] = Reference(
-                {v.name: v.array.read(tuple(slice(0, n) for n in v.array.shape)) for v in chosen},
+                {v.name: v.array.read(whole(v.array)) for v in chosen},
                 {v.name: v.dims for v in chosen},
                 opened.axes,
                 one.path,
@@ -227,7 +228,7 @@ def _compute_whole(
 ) -> Outcome:
     variables = _signals(step, parameters, opened, name, signal)
     check_dimensions(step, variables[0], name)
-    arrays = {v.name: v.array.read(tuple(slice(0, n) for n in v.array.shape)) for v in variables}
+    arrays = {v.name: v.array.read(whole(v.array)) for v in variables}
     return step.compute(parameters, _input(step, parameters, opened, variables[0], name, references), arrays)
 
 
