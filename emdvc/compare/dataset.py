@@ -8,7 +8,9 @@ from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from emdvc.compare.axes import AxisChange, compare_axes
+from emdvc.compare.causes import Cause
 from emdvc.compare.record import KeyChange, compare_records
+from emdvc.compare.values import ValueChange
 from emdvc.compare.variables import StatisticChange, VariableChange, compare_statistics, compare_variables
 from emdvc.compare.verdict import Verdict, strongest
 from emdvc.errors import MetadataError
@@ -25,7 +27,7 @@ class DatasetDifference:
     path
         The dataset.
     status
-        ``added``, ``removed``, or ``changed`` (also when nothing differs).
+        ``added``, ``removed``, ``renamed``, or ``changed`` (also when nothing differs).
     kind
         ``raw`` or ``result``.
     record
@@ -38,6 +40,14 @@ class DatasetDifference:
         What raw data were read from: reader, files with their checksums.
     vendor
         The vendor's metadata tree.
+    values
+        The numbers of the arrays that were looked at; empty where the sidecars alone were compared.
+    bytes_differ
+        Whether the recorded bytes differ, whatever the numbers do.
+    causes
+        Why a result changed.
+    before_path
+        What a renamed dataset was called; None else.
     """
 
     path: PurePath
@@ -50,6 +60,10 @@ class DatasetDifference:
     provenance: tuple[KeyChange, ...] = ()
     source: tuple[KeyChange, ...] = ()
     vendor: tuple[KeyChange, ...] = ()
+    values: tuple[ValueChange, ...] = ()
+    bytes_differ: bool = False
+    causes: tuple[Cause, ...] = ()
+    before_path: PurePath | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -11,8 +11,14 @@ class Verdict(StrEnum):
 
     #: Nothing differs.
     IDENTICAL = "identical"
-    #: Only what is written about the data differs: a name, a note, where a value came from, how bytes are stored.
+    #: The same numbers in other bytes: compressed, chunked or sharded in another way.
+    ENCODING = "encoding only"
+    #: Only what is written about the data differs: a name, a note, where a value came from.
     METADATA = "metadata"
+    #: The numbers differ by less than the tolerance that was asked for.
+    WITHIN_TOLERANCE = "within tolerance"
+    #: Counts differ as two exposures of the same thing do: by Poisson noise.
+    NOISE_EQUIVALENT = "noise-equivalent"
     #: The numbers are the same, but what they mean differs: a length, an angle, an energy, a unit.
     CALIBRATION = "calibration"
     #: The numbers differ.

@@ -37,6 +37,7 @@ class Snapshot:
         self.oid = git.resolve(revision, project.git_root) if revision is not None else None
         self._process: subprocess.Popen[bytes] | None = None
         self._texts: dict[PurePosixPath, str | None] = {}
+        self._files: list[PurePosixPath] | None = None
 
     def __enter__(self) -> Snapshot:
         """Return the snapshot itself."""
@@ -90,14 +91,20 @@ class Snapshot:
 
     def datasets(self) -> list[PurePosixPath]:
         """Return the path of every dataset that has a sidecar, relative to the project."""
-        if self.oid is None:
-            names = git.files(self.project.root, [f"*{sidecars.SUFFIX}"])
-            found = [PurePosixPath(name) for name in names if (self.project.root / name).is_file()]
-        else:
-            prefix = self.project.prefix
-            below = git.files_at(self.oid, self.project.git_root, prefix.as_posix())
-            found = [PurePosixPath(name).relative_to(prefix) for name in below if name.endswith(sidecars.SUFFIX)]
-        return sorted(data_path(path) for path in found)
+        return sorted(data_path(path) for path in self.files() if path.name.endswith(sidecars.SUFFIX))
+
+    def files(self) -> list[PurePosixPath]:
+        """Return every file that git keeps or would keep, relative to the project, in sorted order."""
+        if self._files is None:
+            if self.oid is None:
+                names = git.files(self.project.root)
+                found = [PurePosixPath(name) for name in names if (self.project.root / name).is_file()]
+            else:
+                prefix = self.project.prefix
+                below = git.files_at(self.oid, self.project.git_root, prefix.as_posix())
+                found = [PurePosixPath(name).relative_to(prefix) for name in below]
+            self._files = sorted(found)
+        return self._files
 
     def _unknown(self, data: PurePosixPath) -> DataMissingError:
         near = suggest(str(data), [str(path) for path in self.datasets()])

@@ -1,0 +1,150 @@
+"""What DVC's files record of the data at a revision, read as text: which bytes each dataset had. DVC is not needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from emdvc.formats import sidecar as sidecars
+from emdvc.history.snapshot import Snapshot
+
+LOCK = "dvc.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A file or a directory whose bytes are recorded.
+
+    Parameters
+    ----------
+    path
+        Relative to the project.
+    md5
+        Of its bytes; of a directory that of the list of its files, which ends in ``.dir``. Empty where none is noted.
+    size, files
+        Bytes, and number of files; None where unknown.
+    where
+        The ``.dvc`` file or the dvc.lock that records it.
+    stage
+        Name of the stage that wrote it; None for data that was added.
+    remote
+        Remote that it is kept on, where that is not the default one.
+    """
+
+    path: PurePosixPath
+    md5: str
+    size: int | None
+    files: int | None
+    where: PurePosixPath
+    stage: str | None = None
+    remote: str | None = None
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+        return self.md5.endswith(".dir")
+
+
+@dataclass(frozen=True, slots=True)
+class LockedStage:
+    """What dvc.lock records of the last run of a stage.
+
+    Parameters
+    ----------
+    name
+        Of the stage, with ``@...`` where it was made from a template.
+    folder
+        Folder of its dvc.yaml, relative to the project.
+    cmd
+        Its command line.
+    deps, outs
+        Path (relative to the project) -> md5.
+    params
+        File (relative to the project) -> dotted key -> value.
+    """
+
+    name: str
+    folder: PurePosixPath
+    cmd: Any
+    deps: Mapping[PurePosixPath, str] = field(default_factory=dict)
+    outs: Mapping[PurePosixPath, str] = field(default_factory=dict)
+    params: Mapping[PurePosixPath, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def recorded(snapshot: Snapshot) -> dict[PurePosixPath, Recorded]:
+    """Return everything whose bytes are recorded at a revision (or in the workspace), by path.
+
+    Raises
+    ------
+    MetadataError
+        A ``.dvc`` file or dvc.lock is no YAML.
+    """
+    found: dict[PurePosixPath, Recorded] = {}
+    for file in snapshot.files():
+        if file.suffix == ".dvc" and file.name != ".dvc":
+            entries = _pointed(snapshot, file)
+        elif file.name == LOCK:
+            entries = _locked(snapshot, file)
+        else:
+            continue
+        found |= {entry.path: entry for entry in entries}
+    return found
+
+
+def locked_stages(snapshot: Snapshot) -> dict[str, LockedStage]:
+    """Return what dvc.lock records of each stage; those of a folder below the project as ``folder/dvc.yaml:name``."""
+    found = {}
+    for file in snapshot.files():
+        if file.name != LOCK:
+            continue
+        stages = _load(snapshot, file).get("stages") or {}
+        for name, said in stages.items():
+            address = str(name) if file.parent == PurePosixPath() else f"{file.parent}/dvc.yaml:{name}"
+            found[address] = LockedStage(
+                str(name),
+                file.parent,
+                said.get("cmd"),
+                {_below(file.parent, one["path"]): str(one.get("md5") or "") for one in said.get("deps") or []},
+                {_below(file.parent, one["path"]): str(one.get("md5") or "") for one in said.get("outs") or []},
+                {_below(file.parent, path): keys or {} for path, keys in (said.get("params") or {}).items()},
+            )
+    return found
+
+
+def _pointed(snapshot: Snapshot, file: PurePosixPath) -> Iterator[Recorded]:
+    content = _load(snapshot, file)
+    folder = _below(file.parent, content.get("wdir") or ".")
+    for out in content.get("outs") or []:
+        yield _entry(out, folder, file, None)
+
+
+def _locked(snapshot: Snapshot, file: PurePosixPath) -> Iterator[Recorded]:
+    for name, said in (_load(snapshot, file).get("stages") or {}).items():
+        for out in said.get("outs") or []:
+            yield _entry(out, file.parent, file, str(name))
+
+
+def _entry(out: Mapping[str, Any], folder: PurePosixPath, file: PurePosixPath, stage: str | None) -> Recorded:
+    return Recorded(
+        _below(folder, out["path"]),
+        str(out.get("md5") or ""),
+        out.get("size"),
+        out.get("nfiles"),
+        file,
+        stage,
+        out.get("remote"),
+    )
+
+
+def _load(snapshot: Snapshot, file: PurePosixPath) -> dict[str, Any]:
+    text = snapshot.text(file)
+    where = f"{file}@{snapshot.revision}" if snapshot.revision else str(file)
+    content = sidecars.load_yaml(text, where) if text else None
+    return content if isinstance(content, dict) else {}
+
+
+def _below(folder: PurePosixPath, path: str) -> PurePosixPath:
+    return PurePosixPath(os.path.normpath(folder / path).replace(os.sep, "/"))
