@@ -18,8 +18,8 @@ from emdvc.errors import Code, InternalError, StepError
 from emdvc.formats.chunk_files import ChunkFiles
 from emdvc.formats.contract import Opened, Variable
 from emdvc.formats.dataset import Source, open_lazy
+from emdvc.formats.region import whole
 from emdvc.formats.results import Result, ResultVariable
-from emdvc.formats.views import whole
 from emdvc.model.axis import Axis, Role
 from emdvc.model.sidecar import calibrate, merge
 from emdvc.steps.contract import FrameStep, Input, Metadata, Outcome, Plan, Reference, Step, Wanted, WholeStep

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from emdvc.engine.block_task import BlockTask
 from emdvc.engine.cores import one_processor
 from emdvc.engine.frames import Frames
 from emdvc.engine.how import Keep
 from emdvc.formats.contract import Region
+from emdvc.formats.threads import in_order
 
 
 class Threads:
@@ -36,19 +35,4 @@ class Threads:
                 keep(index, partials)
             return index, count
 
-        threads = min(self._count, at_once)
-        if threads == 1:
-            for index, region in blocks:
-                yield one(index, region)
-            return
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="emdvc")
-        waiting: deque[Future[tuple[int, int]]] = deque()
-        try:
-            for index, region in blocks:
-                waiting.append(pool.submit(one, index, region))
-                if len(waiting) >= at_once:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        yield from in_order(lambda block: one(*block), blocks, min(self._count, at_once), waiting=at_once)

@@ -18,7 +18,8 @@ import numpy as np
 
 from emdvc.errors import FormatError
 from emdvc.formats.contract import Region
-from emdvc.formats.views import Flipped, Guarded, Joined, Reshaped, Squeezed, Transposed, extent, whole
+from emdvc.formats.region import extent
+from emdvc.formats.views import Flipped, Guarded, Joined, Reshaped, Squeezed, Transposed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,8 +38,6 @@ __all__ = [
     "Transposed",
     "ZarrArray",
     "contiguous_chunks",
-    "extent",
-    "whole",
 ]
 
 #: Bytes that a piece of an unchunked array holds, about.

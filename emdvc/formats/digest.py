@@ -13,14 +13,13 @@ import itertools
 import math
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emdvc.formats.contract import LazyArray
+from emdvc.formats.threads import in_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,10 +67,8 @@ def content_digest(array: LazyArray, *, threads: int | None = None, advance: Adv
     total = _start(array.dtype.name, array.shape)
     if layout.units == 0:
         return PREFIX + total.hexdigest()
-    if threads == 1:
-        found: Iterator[Digests] = (_digests(array, layout, lead, done) for lead in layout.blocks())
-    else:
-        found = _in_threads(lambda lead: _digests(array, layout, lead, done), layout.blocks(), threads)
+    # a result is a few digests: results may wait, but reads beyond the threads' own may not pile up
+    found = in_order(lambda lead: _digests(array, layout, lead, done), layout.blocks(), threads)
     for digests in layout.in_order(found):
         total.update(digests)
     return PREFIX + total.hexdigest()
@@ -228,20 +225,3 @@ def _digests(array: LazyArray, layout: _Layout, lead: tuple[slice, ...], done: A
             hasher.update(unit.view("u1").data)
         done(values.nbytes)
     return [(number, hasher.digest()) for number, hasher in zip(numbers, hashers, strict=True)]
-
-
-def _in_threads(
-    work: Callable[[tuple[slice, ...]], Digests], blocks: Iterator[tuple[slice, ...]], threads: int
-) -> Iterator[Digests]:
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="emdvc-digest")
-    running: deque[Future[Digests]] = deque()
-    try:
-        for block in blocks:
-            running.append(pool.submit(work, block))
-            # a result is a few digests: results may wait, but reads beyond the threads' own may not pile up
-            if len(running) >= 2 * threads:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

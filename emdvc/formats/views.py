@@ -10,19 +10,10 @@ import numpy as np
 
 from emdvc.errors import Code, EmdvcError, FormatError
 from emdvc.formats.contract import LazyArray, Region
+from emdvc.formats.region import extent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-def extent(region: Region) -> tuple[int, ...]:
-    """Return the shape of a region."""
-    return tuple(part.stop - part.start for part in region)
-
-
-def whole(array: LazyArray) -> Region:
-    """Return the region that is all of an array."""
-    return tuple(slice(0, n) for n in array.shape)
 
 
 class Reshaped:

@@ -27,6 +27,8 @@ from emdvc.formats.readers.table import NativeReader, version_of
 from emdvc.model.record import Record
 
 _METADATA = ("zarr.json", ".zarray", ".zgroup")
+#: Attribute by which arrays of Zarr 2 name their dimensions.
+_DIMENSIONS = "_ARRAY_DIMENSIONS"
 
 
 class ZarrReader(NativeReader):
@@ -48,7 +50,8 @@ class ZarrReader(NativeReader):
         node = open_node(path, options.inner)
         found, coordinates, vendor = [], {}, {}
         for name, array in arrays(node):
-            vendor[name or path.stem] = dict(array.attrs)
+            # how Zarr 2 names dimensions is no metadata of the vendor's
+            vendor[name or path.stem] = {key: value for key, value in array.attrs.items() if key != _DIMENSIONS}
             dims = dimension_names(array)
             if len(dims) == 1 and dims[0] == name.rsplit("/", 1)[-1]:
                 coordinates[name] = array
@@ -108,7 +111,7 @@ def arrays(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def dimension_names(array: Any) -> tuple[str | None, ...]:
     """Return the names of an array's dimensions, None where it says nothing."""
-    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get(_DIMENSIONS)
     if not names or len(names) != array.ndim:
         return tuple(None for _ in array.shape)
     return tuple(str(name) if name is not None else None for name in names)

@@ -17,11 +17,12 @@ from emdvc.engine.convert import Source, convert, foresee
 from emdvc.engine.convert_blocks import LARGEST, ConvertBlocks
 from emdvc.engine.frame_sums import FrameSums
 from emdvc.errors import Code, ConflictError, FormatError, InternalError, StepError, UsageError
-from emdvc.formats.arrays import MemoryArray, ZarrArray, whole
+from emdvc.formats.arrays import MemoryArray, ZarrArray
 from emdvc.formats.contract import Opened, Variable
 from emdvc.formats.converting import CHUNK, FILES, Form, automatic, automatic_shard, clashing, store_path
 from emdvc.formats.dataset import open_lazy
 from emdvc.formats.digest import array_digest
+from emdvc.formats.region import whole
 from emdvc.formats.registry import open_file
 from emdvc.formats.sidecar import read
 from emdvc.formats.zarr_codecs import Blosc

@@ -24,8 +24,8 @@ from emdvc.formats.arrays import (
     Transposed,
     ZarrArray,
     contiguous_chunks,
-    whole,
 )
+from emdvc.formats.region import whole
 
 VALUES = (np.arange(5 * 6 * 7 * 9) * 37 % 1009).astype(">u2").reshape(5, 6, 7, 9)
 

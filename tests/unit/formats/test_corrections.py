@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from emdvc.formats import corrections
-from emdvc.formats.arrays import MemoryArray, whole
+from emdvc.formats.arrays import MemoryArray
 from emdvc.formats.contract import Opened, ReadOptions, Variable
+from emdvc.formats.region import whole
 from emdvc.model import record as rec
 from emdvc.model.axis import Axis, Role
 from emdvc.model.quantity import Origin, Quantity

@@ -13,8 +13,8 @@ import zarr
 from emdvc.errors import DataMissingError, FormatError
 from emdvc.formats import sidecar as sidecars
 from emdvc.formats.dataset import open_dataset, open_lazy
+from emdvc.formats.region import whole
 from emdvc.formats.results import Result, ResultVariable, write_result
-from emdvc.formats.views import whole
 from emdvc.formats.xarray_backend import EmdvcBackend
 from emdvc.model.axis import Axis, Role
 from emdvc.model.quantity import Quantity

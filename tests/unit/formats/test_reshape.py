@@ -8,7 +8,7 @@ from emdvc.formats import reshape
 from emdvc.formats.arrays import MemoryArray
 from emdvc.formats.contract import Opened, ReadOptions, Variable
 from emdvc.formats.dimensions import FileAxis, settle
-from emdvc.formats.views import whole
+from emdvc.formats.region import whole
 from emdvc.model import record as rec
 
 

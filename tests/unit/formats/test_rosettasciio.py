@@ -14,9 +14,9 @@ import pytest
 
 from emdvc.errors import Code, FormatError
 from emdvc.formats import corrections, registry
-from emdvc.formats.arrays import whole
 from emdvc.formats.contract import ReadOptions
 from emdvc.formats.readers.rosettasciio_specs import BY_NAME, SPECS
+from emdvc.formats.region import whole
 from emdvc.model import record as rec
 from emdvc.model.axis import Role
 from emdvc.model.quantity import Quantity

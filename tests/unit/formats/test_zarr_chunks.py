@@ -20,7 +20,8 @@ from numcodecs import blosc
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ShardingCodec, TransposeCodec, ZstdCodec
 
 from emdvc.errors import Code, FormatError
-from emdvc.formats.arrays import Flipped, Guarded, MemoryArray, ZarrArray, extent, whole
+from emdvc.formats.arrays import Flipped, Guarded, MemoryArray, ZarrArray
+from emdvc.formats.region import extent, whole
 from emdvc.formats.registry import open_file
 from emdvc.formats.zarr_chunks import ZarrChunks
 from emdvc.formats.zarr_codecs import BLOSC_CODECS, SHUFFLES, Blosc, Crc32c, Zstd, checksum, named

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from emdvc.formats.contract import Opened, ReadOptions
+from emdvc.formats.region import whole
 from emdvc.formats.registry import open_file
-from emdvc.formats.views import whole
 
 
 @pytest.fixture
