@@ -20,6 +20,7 @@ from benchmarks.compare import Session, compare
 from benchmarks.data import Data, phantoms
 from benchmarks.environments import HERE, PEERS
 from benchmarks.operations import names
+from benchmarks.status import status
 from benchmarks.table import as_numbers, page
 from emdvc.engine.cores import default_threads
 
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[Session], Any]] = {
     "scaling": sections.scaling,
     "memory": sections.memory,
     "compilation": lambda _: sections.compiled(),
+    "status": status,
 }
 PAGE = HERE.parent / "docs" / "explanation" / "benchmarks.md"
 

@@ -43,6 +43,7 @@ def page(results: Mapping[str, Any]) -> str:
         "scaling": _scaling,
         "memory": _memory,
         "compilation": _compilation,
+        "status": _status,
     }
     for name, section in sections.items():
         if name in results["sections"]:
@@ -158,3 +159,21 @@ def _compilation(found: Mapping[str, float]) -> list[str]:
         f"The steps that a person runs first compile {found['functions']} functions: {found['cold']:.2f} s on the "
         f"first use (at most {found['limit']:g} s), {found['warm']:.2f} s on the second.",
     ]
+
+
+def _status(found: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "## The state of a project of many files",
+        "",
+        f"A scan of {found['chunks']} chunk files and a stage that reads it, nothing changed, the data also in a "
+        "folder as remote: whole commands, start included, in turn. Flat: all files in one folder; deep: each in a "
+        "folder of its own, as Zarr writes them when nothing else is said. In brackets: part of DVC's time (aim: at "
+        f"most {found['limit']:g}).",
+        "",
+    ]
+    names = list(next(iter(found["layouts"].values())))
+    lines += _header("chunk files", *(f"`{name}`, s" for name in names))
+    for layout, seconds in found["layouts"].items():
+        cells = [f"{seconds[name]:.3g} ({seconds[name] / seconds[names[0]]:.3f})" for name in names[1:]]
+        lines.append(_row([layout, f"{seconds[names[0]]:.3g}", *cells]))
+    return lines

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emdvc.cli import output
+from emdvc.cli.plain import PlainCommand
 
 if TYPE_CHECKING:
     from emdvc.history.changes import Changes, KeyChange
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(cls=PlainCommand)
 def status(
     no_remote: Annotated[bool, typer.Option("--no-remote", help="Do not ask the remote what it has.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when there is anything to do.")] = False,
@@ -30,13 +32,23 @@ def status(
     from emdvc.history.project import Project
     from emdvc.history.status import status as find_status
 
-    found = find_status(Project.find(), ask_remote=not no_remote)
+    found = find_status(Project.find(), ask_remote=not no_remote, note=_reading)
     if json:
         output.as_json("status", _plain(found))
     else:
         _print(found)
     if exit_code and found:
         raise typer.Exit(1)
+
+
+#: Bytes that take long enough to read for a person to wonder.
+_MUCH = 500_000_000
+
+
+def _reading(files: int, size: int) -> None:
+    """Say on a terminal that data is about to be read."""
+    if size > _MUCH and sys.stderr.isatty():
+        output.note(f"reading {files} files ({size / 1e9:.1f} GB) whose checksums are not known yet: once")
 
 
 def _print(found: Status) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from emdvc.model.axis import Axis
+if TYPE_CHECKING:
+    from emdvc.model.axis import Axis
 
 #: Keyword of the note in the PNG file.
 AXES = "emdvc axes"

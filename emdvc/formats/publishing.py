@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emdvc.formats import sidecar as sidecars
+from emdvc.formats.file_names import picture_path
 from emdvc.model.sidecar import Sidecar
 
 
@@ -40,11 +41,6 @@ def publish(path: Path, sidecar: Sidecar, picture: bytes | None) -> None:
     if picture is not None:
         _partial(image).replace(image)
     _partial(text).replace(text)
-
-
-def picture_path(path: Path) -> Path:
-    """Return where the picture of a result lies: ``vdet.zarr`` has ``vdet.png``."""
-    return path.with_suffix(".png")
 
 
 def clear_partials(path: Path, *, own: bool = False) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emdvc.errors import Code, DataMissingError, MetadataError
+from emdvc.formats import file_names
+from emdvc.formats.file_names import inherited_path
 from emdvc.model.quantity import is_quantity
 from emdvc.model.sidecar import Sidecar
 
-SUFFIX = ".em.yaml"
+#: Ending of a sidecar.
+SUFFIX = file_names.SUFFIX
 
 _SPOKEN = ("value", "unit", "origin")
 
@@ -160,7 +163,7 @@ def resolve(sidecar: Sidecar, path: PurePosixPath, text_of: ReadText) -> Sidecar
 def _resolve(sidecar: Sidecar, path: PurePosixPath, text_of: ReadText, seen: tuple[PurePosixPath, ...]) -> Sidecar:
     if sidecar.inherits is None:
         return sidecar.resolved()
-    parent_path = PurePosixPath(os.path.normpath(path.parent / (sidecar.inherits + SUFFIX)).replace(os.sep, "/"))
+    parent_path = inherited_path(path, sidecar.inherits)
     if parent_path in seen:
         raise MetadataError(
             f"{path} inherits from itself", code=Code.SIDECAR_BROKEN, evidence=" -> ".join(map(str, seen))

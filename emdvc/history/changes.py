@@ -2,112 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from emdvc.errors import MetadataError
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import git, yaml_files
+from emdvc.history import git
+from emdvc.history.change import Changes, FileChange, KeyChange, between
 from emdvc.history.project import Project
 from emdvc.history.snapshot import Snapshot, data_path
+from emdvc.history.workspace.git_state import Branch, GitState
 from emdvc.model import record as rec
 from emdvc.model.quantity import Quantity, is_quantity
 from emdvc.model.sidecar import Sidecar
+
+__all__ = [
+    "Changes",
+    "FileChange",
+    "KeyChange",
+    "between",
+    "same_value",
+    "sidecar_changes",
+    "since_commit",
+    "tree_leaves",
+]
+
+#: Parses a YAML text; the second argument says whose it is.
+Load = Callable[[str, str], Any]
 
 #: Files that describe the pipeline and are reported in their own way, or follow from others.
 _OWN = ("params.yaml", "dvc.yaml", "dvc.lock", ".emdvc/steps.yaml")
 
 
-@dataclass(frozen=True, slots=True)
-class KeyChange:
-    """One key that has another value.
+def since_commit(project: Project, branch: Branch | None = None, load: Load = sidecars.load_yaml) -> Changes:
+    """Return what differs from the last commit; before the first commit everything is new.
 
     Parameters
     ----------
-    where
-        Dataset or file.
-    key
-        Dotted key.
-    old, new
-        Values: a :class:`Quantity`, plain, or None where there is none.
+    branch
+        What git said before; None to ask it now.
+    load
+        Parses a YAML text; the second argument says whose it is.
     """
-
-    where: str
-    key: str
-    old: Any
-    new: Any
-
-    def __str__(self) -> str:
-        """Return ``0.1 -> 0.11 1/nm``."""
-        return between(self.old, self.new)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {"where": self.where, "key": self.key, "old": _plain(self.old), "new": _plain(self.new)}
-
-
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """One file or dataset that was added, modified or removed."""
-
-    path: str
-    how: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {"path": self.path, "how": self.how}
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Everything that differs from the last commit and that git sees.
-
-    Parameters
-    ----------
-    raw
-        Datasets that were added, replaced or removed.
-    metadata, parameters
-        By key.
-    pipeline
-        Stages that were added, modified or removed.
-    results
-        Results that were computed anew.
-    files
-        Everything else: scripts, documents, settings.
-    unmerged
-        Files that a merge left in conflict.
-    """
-
-    raw: tuple[FileChange, ...] = ()
-    metadata: tuple[KeyChange, ...] = ()
-    parameters: tuple[KeyChange, ...] = ()
-    pipeline: tuple[FileChange, ...] = ()
-    results: tuple[FileChange, ...] = ()
-    files: tuple[FileChange, ...] = ()
-    unmerged: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Whether anything differs."""
-        groups = (self.raw, self.metadata, self.parameters, self.pipeline, self.results, self.files, self.unmerged)
-        return any(groups)
-
-
-def since_commit(project: Project) -> Changes:
-    """Return what differs from the last commit; before the first commit everything is new."""
-    changed = _changed(project)
-    has_commit = git.head(project.git_root) is not None
-    with Snapshot(project, "HEAD" if has_commit else None) as then, Snapshot(project) as now:
+    if branch is None:
+        with GitState(project) as asked:
+            branch = asked.branch()
+    changed = _changed(project, branch.changes)
+    unmerged = tuple(change.path for change in branch.changes if change.unmerged)
+    if not changed:
+        return Changes(unmerged=unmerged)
+    with Snapshot(project, "HEAD" if branch.commit else None) as then, Snapshot(project) as now:
 
         def before(path: str) -> str | None:
-            return then.text(path) if has_commit else None
+            return then.text(path) if branch.commit else None
+
+        def both(path: str) -> tuple[str | None, str | None]:
+            return (before(path), now.text(path)) if path in changed else (None, None)
 
         raw, results, files = [], [], []
         metadata: list[KeyChange] = []
         for path, how in changed.items():
             if path.endswith(".dvc"):
-                old, new = _pointed(before(path)), _pointed(now.text(path))
+                old, new = _pointed(before(path), load), _pointed(now.text(path), load)
                 if old != new or how == "added":
                     raw.append(FileChange(str(data_path(path)), "replaced" if how == "modified" else how))
             elif path.endswith(sidecars.SUFFIX):
@@ -119,19 +76,19 @@ def since_commit(project: Project) -> Changes:
         return Changes(
             tuple(raw),
             tuple(metadata),
-            tuple(_tree_changes("params.yaml", before("params.yaml"), now.text("params.yaml"))),
-            tuple(_stage_changes(before("dvc.yaml"), now.text("dvc.yaml"))),
+            tuple(_tree_changes("params.yaml", *both("params.yaml"), load)),
+            tuple(_stage_changes(*both("dvc.yaml"), load)),
             tuple(results),
             tuple(files),
-            tuple(change.path for change in git.changes(project.root) if change.unmerged),
+            unmerged,
         )
 
 
-def _changed(project: Project) -> dict[str, str]:
+def _changed(project: Project, changes: Iterable[git.Change]) -> dict[str, str]:
     """Return path (relative to the project) -> added, modified or removed."""
     found = {}
     prefix = project.prefix
-    for change in git.changes(project.root):
+    for change in changes:
         path = PurePosixPath(change.path)
         if not path.is_relative_to(prefix):
             continue
@@ -143,10 +100,10 @@ def _changed(project: Project) -> dict[str, str]:
     return found
 
 
-def _pointed(text: str | None) -> Any:
+def _pointed(text: str | None, load: Load) -> Any:
     if text is None:
         return None
-    outs = (sidecars.load_yaml(text, "a .dvc file") or {}).get("outs") or [{}]
+    outs = (load(text, "a .dvc file") or {}).get("outs") or [{}]
     return outs[0].get("md5")
 
 
@@ -212,15 +169,13 @@ def tree_leaves(node: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: node} if prefix else {}
 
 
-def _tree_changes(where: str, old: str | None, new: str | None) -> list[KeyChange]:
-    trees = [tree_leaves(sidecars.load_yaml(text, where) if text else {}) for text in (old, new)]
+def _tree_changes(where: str, old: str | None, new: str | None, load: Load) -> list[KeyChange]:
+    trees = [tree_leaves(load(text, where) if text else {}) for text in (old, new)]
     return _key_changes(where, *trees)
 
 
-def _stage_changes(old: str | None, new: str | None) -> Iterable[FileChange]:
-    before, after = (
-        ((sidecars.load_yaml(text, "dvc.yaml") if text else None) or {}).get("stages") or {} for text in (old, new)
-    )
+def _stage_changes(old: str | None, new: str | None, load: Load) -> Iterable[FileChange]:
+    before, after = (((load(text, "dvc.yaml") if text else None) or {}).get("stages") or {} for text in (old, new))
     for name in dict.fromkeys([*before, *after]):
         if name not in before:
             yield FileChange(str(name), "added")
@@ -228,22 +183,3 @@ def _stage_changes(old: str | None, new: str | None) -> Iterable[FileChange]:
             yield FileChange(str(name), "removed")
         elif before[name] != after[name]:
             yield FileChange(str(name), "modified")
-
-
-def between(old: Any, new: Any) -> str:
-    """Return ``old -> new`` for a reader, the unit written once where both have it."""
-    if isinstance(old, Quantity) and isinstance(new, Quantity) and old.unit == new.unit:
-        return f"{format(Quantity(old.value))} -> {new}"
-    return f"{_shown(old)} -> {_shown(new)}"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(yaml_files.plain(value))
-
-
-def _plain(value: Any) -> Any:
-    return value.to_dict() if isinstance(value, Quantity) else yaml_files.plain(value)

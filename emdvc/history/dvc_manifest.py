@@ -1,23 +1,14 @@
-"""The adapter over DVC: what a directory held at some time, and where the cache keeps its files."""
+"""The list of files that DVC keeps of a directory; read as it lies in the cache, DVC is not needed."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from emdvc.history.dvc import repository
-from emdvc.history.project import Project
+from emdvc.history.cache_place import cache_folder
+from emdvc.history.cache_place import object_path as cached
 
-
-def cache_folder(project: Project) -> Path:
-    """Return the folder of the local cache, which a project may share with others."""
-    with repository(project) as repo:
-        return Path(repo.cache.local.path)
-
-
-def cached(cache: Path, md5: str) -> Path:
-    """Return where the cache keeps an object, whether it is there or not."""
-    return cache / md5[:2] / md5[2:]
+__all__ = ["cache_folder", "cached", "manifest"]
 
 
 def manifest(cache: Path, md5: str) -> dict[str, str] | None:
@@ -33,4 +24,5 @@ def manifest(cache: Path, md5: str) -> dict[str, str] | None:
     path = cached(cache, md5)
     if not md5.endswith(".dir") or not path.is_file():
         return None
-    return {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(path.read_bytes())}
+    entries = json.loads(path.read_bytes())
+    return {str(entry["relpath"]): str(entry["md5"]) for entry in entries} if isinstance(entries, list) else None

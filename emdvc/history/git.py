@@ -32,17 +32,14 @@ def run(
     EnvironmentFault
         Git is not installed, or it failed; the first line of what it wrote to stderr is the evidence.
     """
-    command = ["git", "-c", "core.quotepath=off", *args]
-    # a status that merely refreshes the index must not fight another git for index.lock
-    environment = os.environ | {"LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(
-            command,
+            _command(args),
             cwd=cwd,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
-            env=environment,
+            env=_environment(),
             check=False,
         )
     except FileNotFoundError as error:
@@ -52,6 +49,38 @@ def run(
     if done.returncode not in accept:
         raise failed(args, done.stderr)
     return done
+
+
+def start(args: Sequence[str], cwd: Path) -> subprocess.Popen[bytes]:
+    """Start git without waiting for it; what it says is to be read from its pipes.
+
+    Raises
+    ------
+    EnvironmentFault
+        Git is not installed.
+    """
+    try:
+        return subprocess.Popen(
+            _command(args),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+        )
+    except FileNotFoundError as error:
+        if not cwd.is_dir():
+            raise
+        raise missing() from error
+
+
+def _command(args: Sequence[str]) -> list[str]:
+    return ["git", "-c", "core.quotepath=off", *args]
+
+
+def _environment() -> dict[str, str]:
+    # a status that merely refreshes the index must not fight another git for index.lock
+    return os.environ | {"LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
 
 
 def missing() -> EnvironmentFault:
@@ -102,6 +131,10 @@ def _paths(output: bytes) -> list[str]:
 # --- where we are ---------------------------------------------------------------------------------------------------
 
 
+#: How git is to print the fields of :class:`Commit`, NUL between them.
+COMMIT = "%H%x00%h%x00%s%x00%an%x00%cI"
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """One commit, as a person speaks of it."""
@@ -120,7 +153,7 @@ def head(cwd: Path) -> Commit | None:
 
 def commit_of(revision: str, cwd: Path) -> Commit | None:
     """Return what a revision is, or None when there is no such revision."""
-    text = _maybe(["log", "-1", "--format=%H%x00%h%x00%s%x00%an%x00%cI", "--end-of-options", revision, "--"], cwd)
+    text = _maybe(["log", "-1", f"--format={COMMIT}", "--end-of-options", revision, "--"], cwd)
     if not text:
         return None
     return Commit(*text.split("\0"))
@@ -169,8 +202,32 @@ def resolve(revision: str, cwd: Path) -> str:
         f"unknown revision '{revision}'",
         code=Code.REVISION_UNKNOWN,
         evidence="there is no commit yet" if head(cwd) is None else "no branch, tag or commit has that name",
-        hint=f"did you mean {near}?" if near else "git log --oneline --all",
+        hint=f"did you mean {near}?" if near else "git log --oneline --all" if head(cwd) else 'emdvc save -m "first"',
     )
+
+
+def ref(name: str, cwd: Path) -> str | None:
+    """Return the object that a ref with its full name points to; None where there is no such ref."""
+    return _maybe(["rev-parse", "--verify", "--quiet", "--end-of-options", name], cwd)
+
+
+def merge_base(one: str, other: str, cwd: Path) -> str:
+    """Return the id of the last commit that two revisions have in common.
+
+    Raises
+    ------
+    UsageError
+        There is no such revision, or they have nothing in common.
+    """
+    found = _maybe(["merge-base", resolve(one, cwd), resolve(other, cwd)], cwd)
+    if not found:
+        raise UsageError(
+            f"{one} and {other} have no commit in common",
+            code=Code.REVISION_UNKNOWN,
+            evidence="the clone may be shallow",
+            hint="git fetch --unshallow",
+        )
+    return found
 
 
 # --- what is in a revision ------------------------------------------------------------------------------------------
@@ -180,6 +237,28 @@ def show(revision: str, path: str, cwd: Path) -> bytes | None:
     """Return a file's bytes at a revision (path relative to the git root), or None when it is not there."""
     done = run(["cat-file", "blob", f"{revision}:{path}"], cwd, accept=(0, 128))
     return done.stdout if done.returncode == 0 else None
+
+
+def contents(objects: Sequence[str], cwd: Path) -> dict[str, bytes]:
+    """Return the bytes of many objects by their names, all read by one program; those that are not there are left out.
+
+    A name is what git understands: an id, or ``REVISION:PATH`` without a line end in it.
+    """
+    if not objects:
+        return {}
+    names = list(dict.fromkeys(objects))
+    asked = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+    answer = run(["cat-file", "--batch"], cwd, stdin=asked).stdout
+    found, at = {}, 0
+    for name in names:
+        end = answer.index(b"\n", at)
+        words = answer[at:end].split()
+        at = end + 1
+        if len(words) == 3 and words[2].isdigit():
+            size = int(words[2])
+            found[name] = answer[at : at + size]
+            at += size + 1
+    return found
 
 
 def files_at(revision: str, cwd: Path, below: str = "") -> list[str]:
@@ -229,9 +308,17 @@ class Change:
         return "U" in (self.index, self.worktree)
 
 
+#: Arguments that ask for every file that differs.
+STATUS = ("status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames")
+
+
 def changes(cwd: Path) -> list[Change]:
     """Return every file that differs from the last commit, staged or not, and the untracked ones."""
-    output = run(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"], cwd).stdout
+    return parsed_changes(run(STATUS, cwd).stdout)
+
+
+def parsed_changes(output: bytes) -> list[Change]:
+    """Return the files that the answer to :data:`STATUS` names."""
     found = []
     for part in output.split(b"\0"):
         line = os.fsdecode(part)

@@ -9,9 +9,9 @@ from emdvc.errors import Code, ConflictError, MetadataError, UsageError
 from emdvc.formats import registry
 from emdvc.formats import sidecar as sidecars
 from emdvc.history import git
-from emdvc.history.dvc_pipeline import StageState
 from emdvc.history.project import Project
 from emdvc.history.snapshot import Snapshot, data_path, sidecar_path
+from emdvc.history.workspace.stage_state import StageState
 from emdvc.model import record as rec
 
 #: Bytes from which on a file that is under no version control is taken for data, not for a script.

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
-from emdvc.formats.sidecar import SUFFIX
 from emdvc.history import yaml_files
-from emdvc.history.changes import KeyChange, same_value, tree_leaves
-from emdvc.history.dvc_pipeline import StageState
+from emdvc.history.change import KeyChange
 from emdvc.history.project import Project
-from emdvc.history.stages import STEPS_FILE
+from emdvc.history.workspace.stage_state import StageState, absent
+
+__all__ = ["Rerun", "absent", "would_run"]
+
+#: Reads a YAML file; empty where there is none.
+Read = Callable[[Path], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rerun:
+class Rerun(NamedTuple):
     """A stage that would run, and why: in words, and by key where keys changed."""
 
     stage: str
@@ -28,7 +29,7 @@ class Rerun:
         return {"stage": self.stage, "because": list(self.because), "keys": [key.to_dict() for key in self.keys]}
 
 
-def would_run(project: Project, states: Iterable[StageState]) -> list[Rerun]:
+def would_run(project: Project, states: Iterable[StageState], read: Read = yaml_files.read) -> list[Rerun]:
     """Return the stages that ``dvc repro`` would run, in their order, those downstream of another included.
 
     That data was not fetched is no reason: see :func:`absent`.
@@ -37,10 +38,13 @@ def would_run(project: Project, states: Iterable[StageState]) -> list[Rerun]:
     ----------
     states
         State of every stage and ``.dvc`` file, as :func:`emdvc.history.dvc_pipeline.states` gives them.
+    read
+        Reads a YAML file.
     """
     states = list(states)
     missing = set(absent(states))
-    lock = yaml_files.read(project.root / "dvc.lock").get("stages") or {}
+    by_key = any(state.changed_params for state in states)
+    lock = (read(project.root / "dvc.lock").get("stages") or {}) if by_key else {}
     recomputed: dict[str, str] = {}
     found = []
     for state in _in_order([state for state in states if not state.source]):
@@ -48,20 +52,11 @@ def would_run(project: Project, states: Iterable[StageState]) -> list[Rerun]:
             continue
         upstream = [dep for dep in state.deps if _within(dep, recomputed) is not None]
         skipped = {*upstream, *missing}
-        because, keys = _reasons(project, state, lock.get(state.name) or {}, skipped)
+        because, keys = _reasons(project, state, lock.get(state.name) or {}, skipped, read)
         because += [f"{dep} is recomputed" for dep in upstream]
         if because:
             found.append(Rerun(state.name, tuple(because), tuple(keys)))
             recomputed |= dict.fromkeys(state.outs, state.name)
-    return found
-
-
-def absent(states: Iterable[StageState]) -> list[str]:
-    """Return the data that is recorded but was not fetched: raw data that is not here, results that are not cached."""
-    found = []
-    for state in states:
-        hows = ("deleted", "not in cache") if state.source else ("not in cache",)
-        found += [out for out, how in state.changed_outs.items() if how in hows and not state.never_run]
     return found
 
 
@@ -88,7 +83,7 @@ def _within(path: str, outs: dict[str, str]) -> str | None:
 
 
 def _reasons(
-    project: Project, state: StageState, locked: dict[str, Any], skipped: set[str]
+    project: Project, state: StageState, locked: dict[str, Any], skipped: set[str], read: Read
 ) -> tuple[list[str], list[KeyChange]]:
     if state.never_run:
         return ["it never ran"], []
@@ -99,7 +94,7 @@ def _reasons(
     if state.always:
         because.append("it always runs")
     for file, changed in state.changed_params.items():
-        reasons = _key_reasons(project, file, changed, (locked.get("params") or {}).get(file) or {})
+        reasons = _key_reasons(project, file, changed, (locked.get("params") or {}).get(file) or {}, read)
         because += [text for text, _ in reasons]
         keys += [key for _, key in reasons if key is not None]
     for dep, how in state.changed_deps.items():
@@ -117,9 +112,12 @@ _HOW = {
 
 
 def _key_reasons(
-    project: Project, file: str, changed: dict[str, str], locked: dict[str, Any]
+    project: Project, file: str, changed: dict[str, str], locked: dict[str, Any], read: Read
 ) -> list[tuple[str, KeyChange | None]]:
-    tree = yaml_files.read(project.root / file)
+    from emdvc.formats.sidecar import SUFFIX
+    from emdvc.history.changes import same_value, tree_leaves
+
+    tree = read(project.root / file)
     found: list[tuple[str, KeyChange | None]] = []
     for key, how in changed.items():
         old = tree_leaves(locked.get(key), key) if key in locked else {}
@@ -141,6 +139,9 @@ def _key_reasons(
 
 
 def _sentence(file: str, change: KeyChange) -> str:
+    from emdvc.formats.sidecar import SUFFIX
+    from emdvc.history.stages import STEPS_FILE
+
     if file == STEPS_FILE:
         return f"the step {change.key} has another version: {change}"
     if file.endswith(SUFFIX):

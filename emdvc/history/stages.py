@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -68,19 +68,24 @@ class Pipeline:
     versions: dict[str, Any]
 
     @classmethod
-    def read(cls, project: Project) -> Pipeline:
+    def read(cls, project: Project, read: Callable[[Path], dict[str, Any]] = yaml_files.read) -> Pipeline:
         """Return the pipeline of the workspace.
+
+        Parameters
+        ----------
+        read
+            Reads a YAML file.
 
         Raises
         ------
         ProjectError
             One of the files is damaged.
         """
-        stages = yaml_files.read(project.root / "dvc.yaml").get("stages") or {}
+        stages = read(project.root / "dvc.yaml").get("stages") or {}
         return cls(
             {str(name): stage for name, stage in stages.items() if isinstance(stage, dict)},
-            yaml_files.read(project.root / "params.yaml"),
-            yaml_files.read(project.root / STEPS_FILE),
+            read(project.root / "params.yaml"),
+            read(project.root / STEPS_FILE),
         )
 
     def info(self, name: str, stage: dict[str, Any] | None = None) -> StageInfo | None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from emdvc.errors import EmdvcError
-from emdvc.history import changes, dvc, dvc_pipeline, dvc_remote, git, pictures, rerun
-from emdvc.history.changes import Changes, FileChange
+from emdvc.history import rerun
+from emdvc.history.change import Changes, FileChange
 from emdvc.history.git import Commit
 from emdvc.history.journal import recover
-from emdvc.history.pictures import Outdated
 from emdvc.history.project import Project
 from emdvc.history.rerun import Rerun
+from emdvc.history.workspace import project_state
+from emdvc.history.workspace.git_state import Branch, GitState
+from emdvc.history.workspace.hashing import Note
+from emdvc.history.workspace.parsed_texts import ParsedTexts
+from emdvc.history.workspace.project_state import Shared
+from emdvc.history.workspace.stage_state import StageState, absent
+
+if TYPE_CHECKING:
+    from emdvc.history.pictures import Outdated
+
+__all__ = ["Shared", "Status", "Where", "status"]
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(NamedTuple):
     """The state of git.
 
     Parameters
@@ -37,31 +43,7 @@ class Where:
     behind: int
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the remote for data lacks.
-
-    Parameters
-    ----------
-    remote, url
-        The default remote; None where none is set.
-    lacking
-        Datasets that are here and not there.
-    lost
-        Datasets that are neither here nor there.
-    problem
-        Why it could not be asked; None when it was.
-    """
-
-    remote: str | None
-    url: str | None
-    lacking: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
-    problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """The answer.
 
     Parameters
@@ -100,13 +82,15 @@ class Status:
         return bool(here or shared or self.where.ahead or self.where.behind)
 
 
-def status(project: Project, *, ask_remote: bool = True) -> Status:
+def status(project: Project, *, ask_remote: bool = True, note: Note | None = None) -> Status:
     """Return the state of the project.
 
     Parameters
     ----------
     ask_remote
         Whether to ask the remote what it has.
+    note
+        Told the number and the bytes of files that are about to be read: at the first time, and of what has changed.
 
     Raises
     ------
@@ -116,57 +100,45 @@ def status(project: Project, *, ask_remote: bool = True) -> Status:
         Another DVC works in the project.
     """
     undone = recover(project)
-    states = dvc_pipeline.states(project)
-    problems = [
-        FileChange(path, how)
-        for state in states
-        if state.source
-        for path, how in state.changed_outs.items()
-        if how == "modified"
-    ]
-    reruns = rerun.would_run(project, states)
-    redrawn = {would_run.stage for would_run in reruns}
-    return Status(
-        where(project),
-        changes.since_commit(project),
-        tuple(problems),
-        tuple(reruns),
-        shared(project) if ask_remote else None,
-        tuple(rerun.absent(states)),
-        tuple(picture for picture in pictures.outdated(project) if picture.stage not in redrawn),
+    texts = ParsedTexts(project)
+    with GitState(project, texts.load) as asked:
+        found = project_state.look(project, asked, texts, note)
+        branch = asked.branch()
+    answer = Status(
+        Where(branch.name, branch.commit, branch.upstream, branch.ahead, branch.behind),
+        _changes(project, branch, texts),
+        tuple(
+            FileChange(path, how)
+            for state in found.states
+            if state.source
+            for path, how in state.changed_outs.items()
+            if how == "modified"
+        ),
+        reruns := tuple(rerun.would_run(project, found.states, texts.read)),
+        found.shared() if ask_remote else None,
+        tuple(absent(found.states)),
+        _pictures(project, found.states, {would_run.stage for would_run in reruns}, texts),
         undone,
     )
+    texts.save()
+    return answer
 
 
-def where(project: Project) -> Where:
-    """Return branch, last commit, and how far the branch is from the one that it follows."""
-    root = project.git_root
-    ahead, behind = git.ahead_behind(root) or (0, 0)
-    return Where(git.branch(root), git.head(root), git.upstream(root), ahead, behind)
+def _changes(project: Project, branch: Branch, texts: ParsedTexts) -> Changes:
+    if not branch.changes:
+        return Changes()
+    # imported where there is something for it to do: a project is clean most of the time
+    from emdvc.history.changes import since_commit
+
+    return since_commit(project, branch, texts.yaml)
 
 
-def shared(project: Project) -> Shared:
-    """Return what the default remote lacks; a remote that does not answer is said, not an error."""
-    remote = dvc_remote.default_remote(project)
-    if remote is None:
-        return Shared(None, None)
-    try:
-        lacking = dvc_remote.not_on_remote(project)
-    except EmdvcError as error:
-        return Shared(remote.name, remote.url, problem=": ".join(filter(None, (error.cause, error.evidence))))
-    tracked = [out.path for out in dvc.outs(project)]
-    return Shared(
-        remote.name,
-        remote.url,
-        _datasets([path for path, how in lacking.items() if how == "new"], tracked),
-        _datasets([path for path, how in lacking.items() if how == "missing"], tracked),
-    )
+def _pictures(
+    project: Project, states: list[StageState], redrawn: set[str], texts: ParsedTexts
+) -> tuple[Outdated, ...]:
+    """Return the pictures of an older calibration that no rerun of a stage is going to draw anew."""
+    if all(state.source for state in states):
+        return ()
+    from emdvc.history.pictures import outdated
 
-
-def _datasets(paths: list[str], tracked: list[PurePosixPath]) -> tuple[str, ...]:
-    """Return the datasets that files belong to, each once."""
-    found: dict[str, Any] = {}
-    for text in paths:
-        path = PurePosixPath(text)
-        found[str(next((out for out in tracked if out == path or out in path.parents), path))] = None
-    return tuple(found)
+    return tuple(picture for picture in outdated(project, texts) if picture.stage not in redrawn)

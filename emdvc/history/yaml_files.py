@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from emdvc.errors import Code, ProjectError
-from emdvc.formats.sidecar import write_text
 
 # `key:` with a list below it that is indented deeper than the key
 _INDENTED = re.compile(r"^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ \t]*(?:#[^\n]*)?\n)*( *)- ", re.MULTILINE)
@@ -53,6 +52,8 @@ class YamlFile:
 
     def write(self) -> None:
         """Write the file in one step."""
+        from emdvc.formats.sidecar import write_text
+
         buffer = io.StringIO()
         if self.content:
             self._yaml.dump(self.content, buffer)

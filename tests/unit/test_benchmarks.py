@@ -28,6 +28,7 @@ def test_a_quick_run_measures_every_section(tmp_path: Path) -> None:
     assert done.stdout.strip() == page.strip()
     for title in ("Operations", "Streamed", "What the machine can do", "Scaling", "Memory", "Compilation"):
         assert f"## {title}" in page
+    assert "## The state of a project" in page
     found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["sections"]
     assert set(found["operations"]["found"]) == set(operations.names())
     for operation in operations.OPERATIONS:
@@ -37,6 +38,8 @@ def test_a_quick_run_measures_every_section(tmp_path: Path) -> None:
         assert ("NumPy" in one["ratios"]) == (not operation.places)
         assert f"| {operation.title} |" in page
     assert found["compilation"]["found"]["warm"] == 0
+    layouts = found["status"]["found"]["layouts"]
+    assert {name: len(seconds) for name, seconds in layouts.items()} == {"flat": 3, "deep": 3}
     assert found["memory"]["found"]["shape"] == [32, 32, 128, 128]
     assert {run["peak"] > 0 for run in found["memory"]["found"]["runs"].values()} == {True}
 

@@ -1,0 +1,1 @@
+"""The workspace beside what is recorded, looked at without DVC: files, stages, cache, remote."""
