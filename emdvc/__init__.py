@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emdvc.formats.dataset import open_dataset as open_dataset
+    from emdvc.render.notebook import diff as diff
     from emdvc.steps.user import Calibration as Calibration
     from emdvc.steps.user import DataPath as DataPath
     from emdvc.steps.user import Energy as Energy
@@ -28,6 +30,7 @@ __all__ = [
     "Radius",
     "Sum",
     "__version__",
+    "diff",
     "open_dataset",
     "step",
 ]
@@ -39,6 +42,9 @@ def __getattr__(name: str) -> Any:
         from emdvc.formats.dataset import open_dataset
 
         return open_dataset
+    if name == "diff":
+        # by name: what imports emdvc for its version must not reach up to what renders
+        return import_module("emdvc.render.notebook").diff
     if name in _FOR_STEPS:
         from emdvc.steps import user
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,22 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "Ernst Ruska")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "ruska@example.org")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
+    """Keep git and DVC of a project that the tests of a module share away from this machine's settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("machine")
+        for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
+            patch.setenv(name, str(home / name.lower()))
+        (home / "gitconfig").write_text("[init]\n\tdefaultBranch = main\n", encoding="utf-8")
+        patch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
+        patch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+        for who in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{who}_NAME", "Ernst Ruska")
+            patch.setenv(f"GIT_{who}_EMAIL", "ruska@example.org")
+        yield patch
 
 
 @pytest.fixture(scope="session")

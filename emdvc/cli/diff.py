@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +14,7 @@ from emdvc.cli.plain import PlainCommand
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
-    from emdvc.compare.project import ProjectDifference
+    from emdvc.compare.project import Asked, ProjectDifference
     from emdvc.history.project import Project
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -36,37 +39,123 @@ def diff(
         list[str] | None,
         typer.Argument(
             metavar="[A] [B] [--] [PATHS]...",
-            help="Revisions, then paths. A is HEAD by default, B the workspace; A..B is understood.",
+            help="Revisions, then paths. A is HEAD by default, B the workspace; A..B and A...B as in git.",
             show_default=False,
         ),
     ] = None,
     between: Annotated[bool, typer.Option("--between", help="Compare two datasets given as PATH or PATH@REV.")] = False,
+    repo: Annotated[
+        str | None, typer.Option("--repo", metavar="URL", help="Take A from another repository: a folder or a URL.")
+    ] = None,
     stat: Annotated[bool, typer.Option("--stat", help="One line per dataset.")] = False,
     vendor: Annotated[bool, typer.Option("--vendor", help="List changes of the vendor's metadata, too.")] = False,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something differs.")] = False,
+    values: Annotated[
+        bool, typer.Option("--values/--no-values", help="Read the numbers that may differ, or compare sidecars alone.")
+    ] = True,
+    max_report: Annotated[
+        int | None,
+        typer.Option("--max-report", metavar="N", min=1, help="Stop after N probe positions that differ."),
+    ] = None,
+    rtol: Annotated[
+        float, typer.Option("--rtol", min=0, help="Tolerated: |after - before| <= atol + rtol |before|.")
+    ] = 0.0,
+    atol: Annotated[float, typer.Option("--atol", min=0, help="Tolerated, in the array's unit.")] = 0.0,
+    ulp: Annotated[int, typer.Option("--ulp", min=0, help="Tolerated: steps between floating-point numbers.")] = 0,
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", metavar="DIR", help="Write before, after and difference as PNG.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one page that opens without a network.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown that fits a forge's comment.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the difference as JSON.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when something differs.")] = False,
 ) -> None:
-    """Compare two revisions as science: calibrations, axes, shapes, numbers, and how results came to be.
+    """Compare two revisions as science: calibrations, axes, numbers, and how results came to be.
 
-    Each dataset that differs gets a verdict: metadata (what is written about it), calibration (what its numbers mean),
-    values (the numbers), structure (shape, type, arrays). 0.2 MeV and 200 keV are no difference.
+    Each dataset that differs gets a verdict, from the weakest: encoding only (the same numbers in other bytes),
+    metadata (what is written about it), within tolerance, noise-equivalent (counts differ as two exposures do),
+    calibration (what its numbers mean), values (the numbers), structure (shape, type, arrays). 0.2 MeV and 200 keV are
+    no difference. Nothing is checked out; of the data only what differs is read, from the cache or the remote.
     """
-    from emdvc.cli import output
-    from emdvc.render import differences
-
+    drawn = pictures is not None or html is not None
     arguments = what or []
-    if between:
-        from emdvc.compare.project import compare_datasets
+    with _asked(values, max_report, (rtol, atol, ulp), drawn=drawn) as asked:
+        if between:
+            from emdvc.compare.project import compare_datasets
 
-        found = compare_datasets(*_two(arguments))
-    else:
-        found = _compared(arguments, context.meta.get(_AFTER))
-    if json:
-        output.as_json("diff", found.to_dict())
-    else:
-        output.say(differences.as_overview(found) if stat else differences.as_text(found, vendor=vendor))
+            found = compare_datasets(*_two(arguments), asked=asked)
+        elif repo is not None:
+            found = _elsewhere(repo, arguments, context.meta.get(_AFTER), asked)
+        else:
+            found = _compared(arguments, context.meta.get(_AFTER), asked)
+    # the files first: who reads the answer through a pipe may leave it early
+    _write(found, pictures, html)
+    _answer(found, stat=stat, vendor=vendor, markdown=markdown, json=json)
     if exit_code and found:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _asked(
+    values: bool, max_report: int | None, tolerance: tuple[float, float, int], *, drawn: bool
+) -> Iterator[Asked]:
+    from emdvc.cli.progress import shown
+    from emdvc.compare.numbers.arrays import Reading
+    from emdvc.compare.numbers.values import Tolerance
+    from emdvc.compare.project import Asked
+
+    given = Tolerance(*tolerance)
+    if not values:
+        yield Asked(None, given)
+        return
+    # what is drawn is read whole where it is small; a terminal shows where on the scan something differs
+    with shown("comparing", None) as advance:
+        yield Asked(
+            Reading(max_report=max_report, draw=True, whole_below=_DRAWN if drawn else 0, advance=advance), given
+        )
+
+
+#: Arrays up to this many bytes are read whole to be drawn.
+_DRAWN = 64 << 20
+
+
+def _answer(found: ProjectDifference, *, stat: bool, vendor: bool, markdown: bool, json: bool) -> None:
+    from emdvc.cli import output
+
+    if json:
+        output.as_json("diff", found.to_dict(), version=2)
+    elif markdown:
+        from emdvc.render.difference.markdown import as_markdown
+
+        output.say(as_markdown(found).rstrip("\n"))
+    else:
+        from emdvc.render.difference import text as differences
+
+        if stat:
+            output.say(differences.as_overview(found))
+            return
+        from emdvc.render.terminal import Colours, supported
+
+        colours = supported() if output.on_terminal() else Colours.NONE
+        output.say(differences.as_text(found, vendor=vendor, colours=colours))
+
+
+def _write(found: ProjectDifference, pictures: Path | None, html: Path | None) -> None:
+    from emdvc.cli import output
+
+    if pictures is not None:
+        from emdvc.render.difference.pictures import write
+
+        written = [path for dataset in found.datasets for path in write(pictures, dataset)]
+        output.note(f"{len(written)} picture{'' if len(written) == 1 else 's'} in {pictures}")
+    if html is not None:
+        from emdvc.formats.sidecar import write_text
+        from emdvc.render.difference.page import as_html
+
+        html.parent.mkdir(parents=True, exist_ok=True)
+        write_text(html, as_html(found))
+        output.note(f"wrote {html}")
 
 
 def _two(arguments: list[str]) -> tuple[str, str]:
@@ -81,9 +170,7 @@ def _two(arguments: list[str]) -> tuple[str, str]:
     return arguments[0], arguments[1]
 
 
-def _compared(arguments: list[str], after: int | None) -> ProjectDifference:
-    from pathlib import Path
-
+def _compared(arguments: list[str], after: int | None, asked: Asked) -> ProjectDifference:
     from emdvc.compare.project import compare_datasets, compare_revisions
     from emdvc.errors import ProjectError
     from emdvc.history.project import Project
@@ -92,22 +179,58 @@ def _compared(arguments: list[str], after: int | None) -> ProjectDifference:
         project = Project.find()
     except ProjectError:
         if len(arguments) == 2 and all(Path(argument).exists() for argument in arguments):
-            return compare_datasets(arguments[0], arguments[1])
+            return compare_datasets(arguments[0], arguments[1], asked=asked)
         raise
+    if len(arguments) == 2 and _outside(arguments, project):
+        return compare_datasets(arguments[0], arguments[1], asked=asked)
     before, later, paths = _parted(arguments, after, project)
-    return compare_revisions(project, before, later, paths)
+    return compare_revisions(project, before, later, paths, asked=asked)
+
+
+def _outside(arguments: list[str], project: Project) -> bool:
+    """Say whether two files are meant, one of which lies outside the project."""
+    from emdvc.history.snapshot import split_revision
+
+    paths = [Path(split_revision(argument)[0]) for argument in arguments]
+    inside = [Path.absolute(path).resolve().is_relative_to(project.root.resolve()) for path in paths]
+    return not all(inside) and all(path.exists() for path, within in zip(paths, inside, strict=True) if not within)
+
+
+def _elsewhere(repo: str, arguments: list[str], after: int | None, asked: Asked) -> ProjectDifference:
+    """Compare a revision of another repository with one of this project."""
+    from emdvc.compare.project import compare_revisions
+    from emdvc.errors import UsageError
+    from emdvc.history.elsewhere import elsewhere
+    from emdvc.history.project import Project
+
+    project = Project.find()
+    words = arguments[: len(arguments) - after] if after is not None else []
+    paths = arguments[len(words) :]
+    if after is None and arguments and not Path(arguments[0]).exists():
+        raise UsageError(
+            "with --repo, what is a revision must stand before --",
+            evidence=f"'{arguments[0]}' is no path here, and revisions of two repositories cannot be told apart",
+            hint=f"emdvc diff --repo {repo} {' '.join(arguments)} --",
+        )
+    if len(words) > 2:
+        raise UsageError("two revisions at most are compared", hint="emdvc diff --repo URL A B -- PATHS")
+    before, later = (*words, None, None)[:2]
+    with elsewhere(repo) as other:
+        chosen = [project.relative(path) for path in paths]
+        return compare_revisions(project, before or "HEAD", later, chosen, asked=asked, other=other)
 
 
 def _parted(arguments: list[str], after: int | None, project: Project) -> tuple[str, str | None, list[PurePosixPath]]:
     """Return the two revisions and the paths among the arguments, told apart as git does."""
-    from emdvc.compare.project import is_revision
+    from emdvc.compare.naming import is_revision, range_of
 
     count = len(arguments) - after if after is not None else None
     words = list(arguments)
     revisions: list[str] = []
-    if words and count != 0 and ".." in words[0] and not _there(words[0]):
-        first, _, second = words.pop(0).replace("...", "..").partition("..")
-        revisions = [first, second or "HEAD"]
+    between = range_of(words[0], project) if words and count != 0 and not Path(words[0]).exists() else None
+    if between is not None:
+        revisions = list(between)
+        words.pop(0)
     while words and len(revisions) < 2 and (count is None or len(arguments) - len(words) < count):
         if count is None and not is_revision(words[0], project):
             break
@@ -118,9 +241,3 @@ def _parted(arguments: list[str], after: int | None, project: Project) -> tuple[
         raise UsageError("two revisions at most are compared", hint="emdvc diff A B -- PATHS")
     before, later = (*revisions, None, None)[:2]
     return before or "HEAD", later, [project.relative(word) for word in words]
-
-
-def _there(word: str) -> bool:
-    from pathlib import Path
-
-    return Path(word).exists()

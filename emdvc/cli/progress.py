@@ -18,7 +18,7 @@ Advance = Callable[[int], None]
 
 
 @contextmanager
-def shown(what: str, total: int) -> Iterator[Advance]:
+def shown(what: str, total: int | None) -> Iterator[Advance]:
     """Show work on bytes, with rate and time left; yields what is called with the bytes done since.
 
     Parameters
@@ -26,7 +26,7 @@ def shown(what: str, total: int) -> Iterator[Advance]:
     what
         The work in a few words.
     total
-        Bytes to do.
+        Bytes to do; None where that is not known.
     """
     with _bar(what, total, "") as advance:
         yield advance
@@ -54,7 +54,7 @@ def probe_positions(variable: Variable, core: tuple[str, ...]) -> Iterator[Advan
 
 
 @contextmanager
-def _bar(what: str, total: int, unit: str, each: int = 1) -> Iterator[Advance]:
+def _bar(what: str, total: int | None, unit: str, each: int = 1) -> Iterator[Advance]:
     if not sys.stderr.isatty():
         yield lambda count: None
         return
@@ -68,7 +68,7 @@ def _bar(what: str, total: int, unit: str, each: int = 1) -> Iterator[Advance]:
 class _Bar:
     """A bar of rich that appears late; without a unit it counts bytes, with one things of so many bytes each."""
 
-    def __init__(self, what: str, total: int, unit: str, each: int = 1) -> None:
+    def __init__(self, what: str, total: int | None, unit: str, each: int = 1) -> None:
         self._what, self._total, self._unit, self._each = what, total, unit, each
         self._done = 0
         self._start = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from emdvc.compare.plain import plain
 from emdvc.model.axis import Axis
 from emdvc.model.quantity import Quantity
 
@@ -21,13 +22,16 @@ def described(axis: Axis | None) -> dict[str, Any] | None:
         return None
     view = field_of_view(axis)
     first, last = axis.extent() if axis.size else (None, None)
-    return {
-        "size": axis.size,
-        "role": str(axis.role),
-        "unit": axis.unit,
-        "scale": axis.scale.to_dict() if axis.scale else None,
-        "first": first,
-        "last": last,
-        "field_of_view": view.to_dict() if view else None,
-        "calibration": axis.calibration,
-    }
+    said: dict[str, Any] = plain(
+        {
+            "size": axis.size,
+            "role": str(axis.role),
+            "unit": axis.unit,
+            "scale": axis.scale.to_dict() if axis.scale else None,
+            "first": first,
+            "last": last,
+            "field_of_view": view.to_dict() if view else None,
+            "calibration": axis.calibration,
+        }
+    )
+    return said

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from emdvc.compare.dataset import DatasetDifference, compare
 from emdvc.compare.leaves import keys_of
+from emdvc.compare.numbers.arrays import Reading
+from emdvc.compare.numbers.opening import Version, file_version, recorded_version, same_bytes, value_changes
+from emdvc.compare.numbers.values import Tolerance
+from emdvc.compare.pairing import chosen, plain_files, renamed
+from emdvc.compare.settings import CompareSettings, settings
+from emdvc.compare.state import State, find
 from emdvc.compare.verdict import Verdict, strongest
-from emdvc.errors import Code, DataMissingError, UsageError, suggest
-from emdvc.history import git
+from emdvc.errors import EmdvcError
+from emdvc.history.objects import Objects
 from emdvc.history.project import Project
-from emdvc.history.snapshot import Snapshot, data_path, sidecar_path
+from emdvc.history.recorded import Recorded, recorded, recorded_in
+from emdvc.history.snapshot import Snapshot, sidecar_path
 from emdvc.model.sidecar import Sidecar
 
 
@@ -56,13 +63,30 @@ class ProjectDifference:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How two revisions are compared.
+
+    Parameters
+    ----------
+    reading
+        How much of the numbers is read; None: none, the sidecars alone are compared.
+    tolerance
+        What is tolerated everywhere; nothing: as the project's settings say.
+    """
+
+    reading: Reading | None = Reading()  # noqa: RUF009 - a frozen value
+    tolerance: Tolerance = Tolerance()  # noqa: RUF009 - a frozen value
+
+
 def compare_revisions(
     project: Project,
     before: str = "HEAD",
     after: str | None = None,
     paths: Sequence[PurePosixPath] = (),
     *,
-    volatile: Iterable[str] = (),
+    asked: Asked | None = None,
+    other: Project | None = None,
 ) -> ProjectDifference:
     """Return the difference of two revisions.
 
@@ -74,8 +98,10 @@ def compare_revisions(
         Names of commits; None for `after` is the workspace.
     paths
         Datasets, their sidecars or ``.dvc`` files, or folders, relative to the project; none: all.
-    volatile
-        Keys of the record that change without meaning anything.
+    asked
+        How they are compared; by default their numbers are read where they may differ.
+    other
+        Another project, whose revision `before` is.
 
     Raises
     ------
@@ -84,15 +110,21 @@ def compare_revisions(
     DataMissingError
         A path holds no dataset at either revision.
     """
-    with Snapshot(project, before) as old, Snapshot(project, after) as new:
-        known = {*old.datasets(), *new.datasets()}
-        chosen = sorted(_chosen(known, paths))
-        found = [_difference(old, new, path, volatile) for path in chosen]
+    asked = asked or Asked()
+    with Snapshot(other or project, before) as old, Snapshot(project, after) as new:
+        names = set(old.datasets()), set(new.datasets())
+        records = recorded_in(old, new)
+        moved = renamed(old, new, names, records)
+        wanted = chosen(names[0] | names[1] | plain_files(names[0] | names[1], records), paths)
+        comparison = _Comparison(old, new, records, asked, settings(new).with_tolerance(asked.tolerance))
+        pairs = {(moved.get(path, path), path) for path in wanted if path not in moved.values()}
+        pairs |= {(was, path) for path, was in moved.items() if was in wanted}
+        found = [comparison.difference(*pair) for pair in sorted(pairs, key=lambda pair: pair[1])]
     differing = sorted((d for d in found if d), key=lambda d: (d.kind != "raw", str(d.path)))
-    return ProjectDifference(before, after, tuple(differing), len(chosen))
+    return ProjectDifference(before, after, tuple(differing), len(pairs))
 
 
-def compare_datasets(before: str, after: str) -> ProjectDifference:
+def compare_datasets(before: str, after: str, *, asked: Asked | None = None) -> ProjectDifference:
     """Return the difference of two datasets, each named as ``PATH`` or ``PATH@REV``; they need not be in a project.
 
     Raises
@@ -100,81 +132,113 @@ def compare_datasets(before: str, after: str) -> ProjectDifference:
     DataMissingError, UsageError, MetadataError, FormatError
         As :func:`emdvc.compare.state.find`.
     """
-    from emdvc.compare.state import find
-
+    asked = asked or Asked()
     old, new = find(before), find(after)
     difference = compare(old.sidecar, new.sidecar, new.path)
+    if asked.reading is not None:
+        reading = replace(asked.reading, tolerance=asked.tolerance)
+        difference = _with_values(difference, _named(old, before), _named(new, after), reading)
+        if all(change.verdict is Verdict.ENCODING for change in difference.values):
+            files = old.revision is None and new.revision is None
+            # where neither is here, the sidecars alone were compared
+            differ = not (files and same_bytes(old.path, new.path)) and (not files or new.path.exists())
+            difference = replace(difference, values=difference.values if differ else (), bytes_differ=differ)
     return ProjectDifference(old.name, new.name, (difference,) if difference else (), 1)
 
 
-def is_revision(word: str, project: Project) -> bool:
-    """Say whether a word names a revision rather than a path.
+def _named(state: State, typed: str) -> Version:
+    if state.revision is None:
+        return file_version(state, typed)
+    project = Project.find(state.path.parent)
+    with Snapshot(project, state.revision) as snapshot:
+        record = recorded(snapshot).get(project.relative(state.path))
+    return recorded_version(Objects(project), record or _nothing(state.path), state.revision, state.sidecar)
 
-    Raises
-    ------
-    UsageError
-        It could be both, or is neither.
-    """
+
+def _nothing(path: PurePath) -> Recorded:
+    return Recorded(PurePosixPath(path.as_posix()), "", None, None, PurePosixPath())
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Two revisions, being compared."""
+
+    old: Snapshot
+    new: Snapshot
+    records: tuple[dict[PurePosixPath, Recorded], dict[PurePosixPath, Recorded]]
+    asked: Asked
+    settings: CompareSettings
+
+    def difference(self, was: PurePosixPath, path: PurePosixPath) -> DatasetDifference:
+        """Return what differs of one dataset, which may have had another name."""
+        texts = [self.old.text(sidecar_path(was)), self.new.text(sidecar_path(path))]
+        records = self.records[0].get(was), self.records[1].get(path)
+        if texts == [None, None]:
+            return self._plain(path, records)
+        bytes_differ = all(records) and records[0].md5 != records[1].md5  # type: ignore[union-attr]
+        plain = texts[0] is not None and "\ninherits:" not in texts[0]
+        if texts[0] == texts[1] and plain and not bytes_differ and was == path:
+            return DatasetDifference(path)  # the same text, and nothing that it takes from elsewhere
+        sidecars, own = self._sidecars(texts, (was, path))
+        found = compare(*sidecars, path, volatile=self.settings.volatile, own=own)
+        if found.status != "changed":
+            return found
+        found = replace(found, bytes_differ=bool(bytes_differ))
+        if was != path:
+            found = replace(found, status="renamed", before_path=was)
+        found = self._read(found, records) if bytes_differ else found
+        return self._explained(found)
+
+    def _plain(self, path: PurePosixPath, records: tuple[Recorded | None, Recorded | None]) -> DatasetDifference:
+        """Return what differs of a file without a sidecar: what a script of the project's own wrote, say."""
+        there = records[1] or records[0]
+        kind = "raw" if there is None or there.stage is None else "result"
+        if None in records:
+            return DatasetDifference(path, "added" if records[0] is None else "removed", kind)
+        nothing = Sidecar()
+        found = DatasetDifference(path, kind=kind, bytes_differ=True, before_sidecar=nothing, after_sidecar=nothing)
+        return self._explained(self._read(found, records))
+
+    def _sidecars(
+        self, texts: Sequence[str | None], paths: tuple[PurePosixPath, PurePosixPath]
+    ) -> tuple[tuple[Sidecar | None, Sidecar | None], frozenset[str] | None]:
+        """Return both sidecars, resolved, and the keys that they hold themselves; None: all."""
+        states: list[Sidecar | None] = []
+        own: frozenset[str] | None = frozenset()
+        for snapshot, text, path in zip((self.old, self.new), texts, paths, strict=True):
+            states.append(snapshot.sidecar(path) if text is not None else None)
+            alone = snapshot.sidecar(path, resolved=False) if text is not None else None
+            if own is not None and alone is not None:
+                own = None if alone.inherits is None else own | keys_of(alone.record)
+        return (states[0], states[1]), own
+
+    def _read(self, found: DatasetDifference, records: tuple[Recorded | None, Recorded | None]) -> DatasetDifference:
+        """Add what differs in the numbers."""
+        sides = found.before_sidecar, found.after_sidecar
+        if self.asked.reading is None or None in (*records, *sides):
+            return found
+        versions = [
+            recorded_version(Objects(snapshot.project), record, snapshot.revision, sidecar)
+            for snapshot, record, sidecar in zip((self.old, self.new), records, sides, strict=True)
+            if record is not None and sidecar is not None
+        ]
+        tolerance = self.settings.tolerance_for(found.path)
+        return _with_values(found, versions[0], versions[1], replace(self.asked.reading, tolerance=tolerance))
+
+    def _explained(self, found: DatasetDifference) -> DatasetDifference:
+        """Add why a result changed."""
+        if found.kind != "result" or not (found.bytes_differ or found.variables or found.values):
+            return found
+        from emdvc.compare.causes.search import causes
+
+        before = PurePosixPath(found.before_path) if found.before_path is not None else None
+        return replace(found, causes=causes(self.old, self.new, PurePosixPath(found.path), before_path=before))
+
+
+def _with_values(found: DatasetDifference, before: Version, after: Version, reading: Reading) -> DatasetDifference:
     try:
-        git.resolve(word, project.git_root)
-        revision, unknown = True, None
-    except UsageError as error:
-        revision, unknown = False, error
-    path = is_path(word, project)
-    if revision and path:
-        raise UsageError(
-            f"'{word}' is both a revision and a path",
-            evidence="what was meant cannot be told",
-            hint=f"emdvc diff {word} -- for the revision, emdvc diff -- {word} for the path",
-        )
-    if unknown is not None and not path:
-        raise unknown
-    return revision
-
-
-def is_path(word: str, project: Project) -> bool:
-    """Say whether a word names a dataset, its sidecar, its ``.dvc`` file or a folder, here or in the last commit."""
-    try:
-        path = project.relative(word)
-    except UsageError:
-        return False
-    data = project.path(data_path(path))
-    pointers = (data.with_name(data.name + ".dvc"), project.path(sidecar_path(data_path(path))))
-    if project.path(path).exists() or any(pointer.exists() for pointer in pointers if data.name):
-        return True
-    if git.head(project.git_root) is None:
-        return False
-    with Snapshot(project, "HEAD") as last:
-        return any(known in (path, data_path(path)) or known.is_relative_to(path) for known in last.datasets())
-
-
-def _chosen(known: set[PurePosixPath], paths: Sequence[PurePosixPath]) -> set[PurePosixPath]:
-    if not paths:
-        return known
-    chosen: set[PurePosixPath] = set()
-    for path in paths:
-        data = data_path(path)
-        below = {candidate for candidate in known if candidate in (path, data) or candidate.is_relative_to(path)}
-        if not below:
-            near = suggest(str(path), [str(candidate) for candidate in known])
-            raise DataMissingError(
-                f"no dataset {path} is recorded at either revision",
-                code=Code.NOT_FOUND,
-                hint=f"did you mean {near}?" if near else "emdvc diff without a path compares all",
-            )
-        chosen |= below
-    return chosen
-
-
-def _difference(old: Snapshot, new: Snapshot, path: PurePosixPath, volatile: Iterable[str]) -> DatasetDifference:
-    texts = [snapshot.text(sidecar_path(path)) for snapshot in (old, new)]
-    if texts[0] == texts[1] and texts[0] is not None and "\ninherits:" not in texts[0]:
-        return DatasetDifference(path)  # the same text, and nothing that it takes from elsewhere
-    states: list[Sidecar | None] = []
-    own: frozenset[str] | None = frozenset()
-    for snapshot, text in zip((old, new), texts, strict=True):
-        states.append(snapshot.sidecar(path) if text is not None else None)
-        alone = snapshot.sidecar(path, resolved=False) if text is not None else None
-        if own is not None and alone is not None:
-            own = None if alone.inherits is None else own | keys_of(alone.record)
-    return compare(states[0], states[1], path, volatile=volatile, own=own)
+        return replace(found, values=value_changes(before, after, reading))
+    except EmdvcError as error:
+        # what the sidecars tell is worth saying though the bytes are not to be had
+        why = error.cause + (f" ({error.evidence})" if error.evidence else "")
+        return replace(found, unread=why)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emdvc.compare.leaves import known, leaves
+from emdvc.compare.plain import finite, plain
 from emdvc.compare.verdict import Verdict
 from emdvc.errors import MetadataError
 from emdvc.model.quantity import Quantity
@@ -84,11 +85,11 @@ class KeyChange:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the change as plain values."""
-        mapping: dict[str, Any] = {"key": self.key, "before": _plain(self.before), "after": _plain(self.after)}
+        mapping: dict[str, Any] = {"key": self.key, "before": plain(self.before), "after": plain(self.after)}
         found = self.numbers
         if found is not None:
-            mapping["delta"] = list(self.delta or ())
-            mapping["percent"] = list(self.percent or ())
+            mapping["delta"] = [finite(number) for number in self.delta or ()]
+            mapping["percent"] = [finite(number) for number in self.percent or ()]
             mapping["unit"] = found[2]
         mapping["verdict"] = str(self.verdict)
         mapping["inherited"] = self.inherited
@@ -96,8 +97,11 @@ class KeyChange:
 
 
 def percentage(before: float, after: float) -> float | None:
-    """Return the change in percent of the old value; None where that is zero."""
-    return None if before == 0 else 100.0 * (after - before) / abs(before)
+    """Return the change in percent of the old value; None where that is zero, or no double holds it."""
+    try:
+        return None if before == 0 else 100.0 * (after - before) / abs(before)
+    except OverflowError:  # whole numbers beyond what a double holds
+        return None
 
 
 def compare_records(
@@ -144,7 +148,3 @@ def same_value(before: Any, after: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _plain(value: Any) -> Any:
-    return value.to_dict() if isinstance(value, Quantity) else value

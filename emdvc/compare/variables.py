@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from emdvc.compare.plain import finite, plain
 from emdvc.compare.record import percentage, same_value
 from emdvc.compare.verdict import Verdict, strongest
 from emdvc.model.sidecar import VariableInfo
@@ -45,6 +46,10 @@ class VariableChange:
             return Verdict.STRUCTURE
         return strongest(_VERDICTS[aspect] for aspect in self.aspects)
 
+    def without(self, aspect: str) -> VariableChange:
+        """Return the change with one aspect left out: something else tells of it."""
+        return replace(self, aspects=tuple(one for one in self.aspects if one != aspect))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the change as plain values."""
         return {
@@ -75,10 +80,10 @@ class StatisticChange:
         return {
             "variable": self.variable,
             "name": self.name,
-            "before": self.before,
-            "after": self.after,
-            "delta": self.after - self.before,
-            "percent": self.percent,
+            "before": plain(self.before),
+            "after": plain(self.after),
+            "delta": finite(self.after - self.before),
+            "percent": finite(self.percent),
         }
 
 

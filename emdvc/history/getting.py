@@ -8,8 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emdvc.errors import Code, ConflictError, DataMissingError, ProjectError, UsageError, suggest
-from emdvc.history import dvc, dvc_remote, dvc_settings, git
+from emdvc.errors import (
+    Code,
+    ConflictError,
+    DataMissingError,
+    EnvironmentFault,
+    ProjectError,
+    UsageError,
+    suggest,
+)
+from emdvc.history import dvc, dvc_remote, dvc_settings, git, notes
 from emdvc.history.initialise import configure_clone
 from emdvc.history.project import Project, shown
 from emdvc.history.protection import protect
@@ -66,7 +74,9 @@ def get(url: str, folder: Path | None = None, *, data: bool = True, only: Sequen
     _clone(url, folder)
     project = _project(url, folder)
     configure_clone(project)
-    notes = _local_remote(project, url)
+    said = _local_remote(project, url)
+    with suppress(EnvironmentFault):  # who computed what, and whether it was verified: good to have, no more
+        notes.fetch(project.git_root, "origin")
     outs = sorted((out for out in dvc.outs(project) if out.cached), key=lambda out: out.path)
     targets = _targets(project, only, [out.path for out in outs]) if only else None
     try:
@@ -81,7 +91,30 @@ def get(url: str, folder: Path | None = None, *, data: bool = True, only: Sequen
             if out.source:
                 protect(project.path(out.path))
     fetched = tuple(str(out.path) for out in here)
-    return Got(project, fetched, tuple(str(out.path) for out in outs if out not in here), tuple(notes))
+    return Got(project, fetched, tuple(str(out.path) for out in outs if out not in here), tuple(said))
+
+
+def history_of(url: str, folder: Path) -> Project:
+    """Clone a project without its data, for a look into it.
+
+    Parameters
+    ----------
+    url
+        Of the git repository.
+    folder
+        Where to; it must not exist.
+
+    Raises
+    ------
+    EnvironmentFault
+        The clone failed; nothing is left.
+    ProjectError
+        It is no project.
+    """
+    _clone(url, folder)
+    project = _project(url, folder)
+    _local_remote(project, url)
+    return project
 
 
 def _name(url: str) -> str:

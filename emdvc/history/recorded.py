@@ -82,16 +82,36 @@ def recorded(snapshot: Snapshot) -> dict[PurePosixPath, Recorded]:
     MetadataError
         A ``.dvc`` file or dvc.lock is no YAML.
     """
-    found: dict[PurePosixPath, Recorded] = {}
+    return {entry.path: entry for file in _files(snapshot) for entry in _entries(snapshot, file)}
+
+
+def recorded_in(old: Snapshot, new: Snapshot) -> tuple[dict[PurePosixPath, Recorded], dict[PurePosixPath, Recorded]]:
+    """Return what is recorded at two revisions in those ``.dvc`` files and dvc.lock that are not the same in both.
+
+    What is in neither of the two answers is recorded alike: a file with the same text need not be parsed.
+
+    Raises
+    ------
+    MetadataError
+        As :func:`recorded`.
+    """
+    files = set(_files(old)), set(_files(new))
+    same = {file for file in files[0] & files[1] if old.text(file) == new.text(file)}
+    before, after = (
+        {entry.path: entry for file in sorted(found - same) for entry in _entries(snapshot, file)}
+        for snapshot, found in zip((old, new), files, strict=True)
+    )
+    return before, after
+
+
+def _files(snapshot: Snapshot) -> Iterator[PurePosixPath]:
     for file in snapshot.files():
-        if file.suffix == ".dvc" and file.name != ".dvc":
-            entries = _pointed(snapshot, file)
-        elif file.name == LOCK:
-            entries = _locked(snapshot, file)
-        else:
-            continue
-        found |= {entry.path: entry for entry in entries}
-    return found
+        if file.name == LOCK or (file.suffix == ".dvc" and file.name != ".dvc"):
+            yield file
+
+
+def _entries(snapshot: Snapshot, file: PurePosixPath) -> Iterator[Recorded]:
+    return _locked(snapshot, file) if file.name == LOCK else _pointed(snapshot, file)
 
 
 def locked_stages(snapshot: Snapshot) -> dict[str, LockedStage]:
@@ -102,16 +122,33 @@ def locked_stages(snapshot: Snapshot) -> dict[str, LockedStage]:
             continue
         stages = _load(snapshot, file).get("stages") or {}
         for name, said in stages.items():
-            address = str(name) if file.parent == PurePosixPath() else f"{file.parent}/dvc.yaml:{name}"
-            found[address] = LockedStage(
-                str(name),
-                file.parent,
-                said.get("cmd"),
-                {_below(file.parent, one["path"]): str(one.get("md5") or "") for one in said.get("deps") or []},
-                {_below(file.parent, one["path"]): str(one.get("md5") or "") for one in said.get("outs") or []},
-                {_below(file.parent, path): keys or {} for path, keys in (said.get("params") or {}).items()},
-            )
+            found[stage_address(str(name), file.parent)] = locked_stage(str(name), said, file.parent)
     return found
+
+
+def locked_stage(name: str, said: Mapping[str, Any], folder: PurePosixPath) -> LockedStage:
+    """Return what a dvc.lock says of one stage.
+
+    Parameters
+    ----------
+    name
+        Of the stage.
+    said
+        Its mapping in dvc.lock.
+    folder
+        Folder of that dvc.lock, relative to the project.
+    """
+    deps, outs = (
+        {_below(folder, one["path"]): str(one.get("md5") or "") for one in said.get(part) or []}
+        for part in ("deps", "outs")
+    )
+    params = {_below(folder, path): keys or {} for path, keys in (said.get("params") or {}).items()}
+    return LockedStage(name, folder, said.get("cmd"), deps, outs, params)
+
+
+def stage_address(name: str, folder: PurePosixPath) -> str:
+    """Return how DVC speaks of a stage from the project's root: ``name``, or ``folder/dvc.yaml:name``."""
+    return name if folder == PurePosixPath() else f"{folder}/dvc.yaml:{name}"
 
 
 def _pointed(snapshot: Snapshot, file: PurePosixPath) -> Iterator[Recorded]:

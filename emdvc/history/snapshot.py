@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
+import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import TypeVar, cast
 
 from emdvc.errors import Code, DataMissingError, UsageError, suggest
 from emdvc.formats import sidecar as sidecars
 from emdvc.history import git
+from emdvc.history.batch import Batch
 from emdvc.history.project import Project
 from emdvc.model.sidecar import Sidecar
+
+_Read = TypeVar("_Read")
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class Snapshot:
@@ -24,6 +30,9 @@ class Snapshot:
         The project.
     revision
         Any name of a commit that git knows; None for the workspace.
+    batch
+        What reads for several snapshots, so that a revision costs no process of its own; it is not closed with the
+        snapshot. A revision that is a full id is then taken at its word.
 
     Raises
     ------
@@ -31,11 +40,14 @@ class Snapshot:
         There is no such revision.
     """
 
-    def __init__(self, project: Project, revision: str | None = None) -> None:
+    def __init__(self, project: Project, revision: str | None = None, *, batch: Batch | None = None) -> None:
         self.project = project
         self.revision = revision
-        self.oid = git.resolve(revision, project.git_root) if revision is not None else None
-        self._process: subprocess.Popen[bytes] | None = None
+        known = revision is None or (batch is not None and _OID.fullmatch(revision) is not None)
+        self.oid = revision if known else git.resolve(str(revision), project.git_root)
+        self._batch = batch or Batch(project.git_root)
+        self._shared = batch is not None
+        self._read: dict[str, object] = {}
         self._texts: dict[PurePosixPath, str | None] = {}
         self._files: list[PurePosixPath] | None = None
 
@@ -50,10 +62,23 @@ class Snapshot:
         self.close()
 
     def close(self) -> None:
-        """End the git process, if one was started."""
-        if self._process is not None:
-            self._process.communicate()
-            self._process = None
+        """End the git process, if one was started that is the snapshot's own."""
+        if not self._shared:
+            self._batch.close()
+
+    def once(self, name: str, read: Callable[[Snapshot], _Read]) -> _Read:
+        """Return what is made of the snapshot's files, made at the first call only.
+
+        Parameters
+        ----------
+        name
+            What it is called; the same name always stands for the same.
+        read
+            Makes it.
+        """
+        if name not in self._read:
+            self._read[name] = read(self)
+        return cast("_Read", self._read[name])
 
     def text(self, path: PurePosixPath | str) -> str | None:
         """Return the text of a file (path relative to the project), or None when it is not there."""
@@ -124,29 +149,7 @@ class Snapshot:
             return None
 
     def _blob(self, path: str) -> bytes | None:
-        assert self.oid is not None
-        if "\n" in path:  # the batch protocol is line based
-            return git.show(self.oid, path, self.project.git_root)
-        if self._process is None:
-            try:
-                self._process = subprocess.Popen(
-                    ["git", "cat-file", "--batch"],
-                    cwd=self.project.git_root,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                )
-            except FileNotFoundError as error:
-                raise git.missing() from error
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{self.oid}:{path}\n".encode("utf-8", "surrogateescape"))
-        self._process.stdin.flush()
-        header = self._process.stdout.readline().split()
-        if len(header) < 3 or not header[-1].isdigit():  # "<name> missing"
-            return None
-        content = self._process.stdout.read(int(header[-1]))
-        self._process.stdout.read(1)
-        return content if header[-2] == b"blob" else None
+        return self._batch.read(f"{self.oid}:{path}")
 
 
 def sidecar_path(data: PurePosixPath) -> PurePosixPath:

@@ -19,7 +19,9 @@ FAINT = 6
 LINE_LEVELS = 16
 LINE_FIRST = INK_LEVELS
 _LINE_COLOUR = (0, 84, 160)
-_MAPS_FIRST = LINE_FIRST + LINE_LEVELS
+#: Where a picture compares two lines, 16 more levels for the other one: vermilion, told from blue by every eye.
+SECOND_FIRST = LINE_FIRST + LINE_LEVELS
+_SECOND_COLOUR = (213, 94, 0)
 
 
 class ColourMap(StrEnum):
@@ -44,21 +46,25 @@ class Palette:
     ----------
     maps
         The colour maps used; the order does not matter.
+    second_line
+        Whether there is a second colour for lines.
     """
 
-    def __init__(self, maps: set[ColourMap]) -> None:
+    def __init__(self, maps: set[ColourMap], *, second_line: bool = False) -> None:
         self._maps = sorted(maps)
-        share = (256 - _MAPS_FIRST) // max(1, len(self._maps))
+        self._lines = [_LINE_COLOUR, _SECOND_COLOUR] if second_line else [_LINE_COLOUR]
+        self._maps_first = LINE_FIRST + LINE_LEVELS * len(self._lines)
+        share = (256 - self._maps_first) // max(1, len(self._maps))
         #: Colours of each map: an odd number, so that zero has a colour of its own in the diverging one.
         self.levels = share - (share + 1) % 2
 
     def first(self, name: ColourMap) -> int:
         """Return the index of the lowest colour of a map."""
-        return _MAPS_FIRST + self._maps.index(name) * self.levels
+        return self._maps_first + self._maps.index(name) * self.levels
 
     def table(self) -> NDArray[np.uint8]:
         """Return the colours, shape (n, 3)."""
-        rows = [_ramp((0, 0, 0), INK_LEVELS), _ramp(_LINE_COLOUR, LINE_LEVELS)]
+        rows = [_ramp((0, 0, 0), INK_LEVELS), *(_ramp(colour, LINE_LEVELS) for colour in self._lines)]
         for name in self._maps:
             colours = np.frombuffer(bytes.fromhex(_TABLES[name]), np.uint8).reshape(-1, 3)
             picks = (np.arange(self.levels) * (len(colours) - 1) + (self.levels - 1) // 2) // (self.levels - 1)

@@ -60,28 +60,24 @@ class ImagePanel:
 
     def paint(self, palette: Palette) -> Canvas:
         """Return the panel as indices into a palette."""
-        levels = raster.levels(self.values, self.contrast, palette.levels)
-        indices = np.where(levels == raster.NO_VALUE, inks.FAINT, palette.first(self.colours) + levels)
-        image = self.fit.enlarge(indices.astype(np.uint8))
-        below = self._scale_bar(image) if self.spatial else None
+        body = self.body(palette)
+        return np.vstack([heading(self.title, self.notes, body.shape[1]), body])
+
+    def body(self, palette: Palette) -> Canvas:
+        """Return the panel without its heading."""
+        image = self.image(palette)
+        below = scale_bar(self.axes[1], self.fit, image.shape[1]) if self.spatial else None
         # an outline: where the image is as white as the paper, its edge would not be seen
         body = self._framed(image) if below is None else np.pad(image, 1, constant_values=inks.SOFT // 2)
         room = max(body.shape[1], NARROWEST)
         strip = self._strip(palette, below, body, room)
-        return np.vstack([heading(self.title, self.notes, room), widened(body, room), strip])
+        return np.vstack([widened(body, room), strip])
 
-    def _scale_bar(self, image: Canvas) -> Canvas | None:
-        axis = self.axes[1]
-        step = float(axis.scale.values[0]) if axis.scale is not None else 1.0
-        if axis.values is not None or step == 0:
-            return None
-        per_sample = self.fit.enlarge_x / self.fit.reduce_x
-        length, label = rounding.scale_bar(step, image.shape[1] / per_sample, axis.unit)
-        pixels = max(1, int(length * per_sample + 0.5))
-        bar = np.zeros((_COLOURS + 4 + type_.line_height(), max(pixels, type_.width_of(label)) + 1), np.uint8)
-        bar[_COLOURS - _BAR : _COLOURS, :pixels] = inks.INK
-        type_.write(bar, label, 0, _COLOURS + 4, ink=inks.INK)
-        return bar
+    def image(self, palette: Palette) -> Canvas:
+        """Return the image alone, enlarged."""
+        levels = raster.levels(self.values, self.contrast, palette.levels)
+        indices = np.where(levels == raster.NO_VALUE, inks.FAINT, palette.first(self.colours) + levels)
+        return self.fit.enlarge(indices.astype(np.uint8))
 
     def _strip(self, palette: Palette, scale_bar: Canvas | None, body: Canvas, room: int) -> Canvas:
         """Return what stands below the image: the scale bar at its left, the colour bar at its right."""
@@ -167,6 +163,30 @@ class ValuePanel:
 Panel = ImagePanel | LinePanel | ValuePanel
 
 
+def scale_bar(axis: Axis, fit: Fit, width: int) -> Canvas | None:
+    """Return a scale bar with its label; None where the axis has no even step.
+
+    Parameters
+    ----------
+    axis
+        Horizontal axis of the image.
+    fit
+        How the image was reduced and enlarged.
+    width
+        Its width in pixels.
+    """
+    step = float(axis.scale.values[0]) if axis.scale is not None else 1.0
+    if axis.values is not None or step == 0:
+        return None
+    per_sample = fit.enlarge_x / fit.reduce_x
+    length, label = rounding.scale_bar(step, width / per_sample, axis.unit)
+    pixels = max(1, int(length * per_sample + 0.5))
+    bar = np.zeros((_COLOURS + 4 + type_.line_height(), max(pixels, type_.width_of(label)) + 1), np.uint8)
+    bar[_COLOURS - _BAR : _COLOURS, :pixels] = inks.INK
+    type_.write(bar, label, 0, _COLOURS + 4, ink=inks.INK)
+    return bar
+
+
 def heading(title: str, notes: Sequence[str], width: int) -> Canvas:
     """Return the two lines above a panel; notes that do not fit whole are left out, the last ones first."""
     canvas = np.zeros((type_.line_height() * 2 + 4, width), np.uint8)
@@ -206,7 +226,7 @@ def image_panel(title: str, notes: list[str], image: NDArray[Any], axes: tuple[A
     values = raster.as_real(image)
     spatial = axes[0].unit == axes[1].unit and axes[0].role == axes[1].role and axes[0].values is axes[1].values is None
     diffraction = spatial and axes[0].role == Role.DETECTOR
-    fit = raster.fit(values.shape[0], values.shape[1], how["target"], aspect=_aspect(axes) if spatial else None)
+    fit = raster.fit(values.shape[0], values.shape[1], how["target"], aspect=pixel_aspect(axes) if spatial else None)
     values = fit.apply(values)
     shown = raster.contrast(values, signed=how["signed"], wide=diffraction)
     colours = ColourMap.DIVERGING if how["signed"] else ColourMap.HEAT if diffraction else ColourMap.GREY
@@ -214,7 +234,8 @@ def image_panel(title: str, notes: list[str], image: NDArray[Any], axes: tuple[A
     return ImagePanel(title, tuple(notes), values, fit, axes, how["unit"], colours, shown, spatial)
 
 
-def _aspect(axes: tuple[Axis, Axis]) -> float:
+def pixel_aspect(axes: tuple[Axis, Axis]) -> float:
+    """Return the height of a pixel over its width, by the axes' steps."""
     steps = [abs(float(axis.scale.values[0])) if axis.scale is not None else 1.0 for axis in axes]
     return steps[0] / steps[1] if steps[0] > 0 and steps[1] > 0 else 1.0
 

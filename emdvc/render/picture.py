@@ -45,7 +45,7 @@ def draw(result: Result) -> bytes:
     target = 512 if many <= 1 else 400 if many <= 4 else 288
     panels = [panel for variable in result.variables for panel in _panels(variable, result, target)][:_MOST]
     palette = Palette({panel.colours for panel in panels if isinstance(panel, ImagePanel)})
-    canvas = _montage([panel.paint(palette) for panel in panels], result.title)
+    canvas = montage([panel.paint(palette) for panel in panels], result.title)
     # what a step made itself is an output like the numbers: a change of it reruns the stage anyway
     inherited = {dim for variable in result.variables for dim in _drawn(variable, result)} - result.own_axes
     note = calibration({dim: axis for dim, axis in result.axes.items() if dim in inherited})
@@ -150,7 +150,7 @@ def _mean(values: NDArray[Any] | ChunkFiles, place: int) -> NDArray[np.float64]:
     return total
 
 
-def _montage(panels: list[Canvas], title: str) -> Canvas:
+def montage(panels: list[Canvas], title: str) -> Canvas:
     """Return panels side by side, two or three in a row, under a common title."""
     count = len(panels)
     columns = 1 if count == 1 else 2 if count in (2, 4) else 3

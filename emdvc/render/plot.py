@@ -40,7 +40,7 @@ def plot(
     draw_x_ticks(canvas, float(coordinates[0]), float(coordinates[-1]), left, right, bottom)
     type_.write(canvas, labels[1], (left + right) // 2, size[0] - type_.line_height(), align="center", ink=palette.INK)
     type_.write_upwards(canvas, labels[0], 0, (top + bottom) // 2, ink=palette.INK)
-    x, y = _line(values, coordinates, shown, (left, top, bottom, right))
+    x, y = points(values, coordinates, shown, (left, top, bottom, right))
     draw_line(canvas[top : bottom + 1, left : right + 1], x - left, y - top)
     return canvas
 
@@ -97,17 +97,30 @@ def draw_x_ticks(canvas: Canvas, first: float, last: float, left: int, right: in
         type_.write(canvas, label, column, bottom + _TICK + 3, align="center", ink=palette.INK)
 
 
-def _line(
+def points(
     values: NDArray[np.float64],
     coordinates: NDArray[np.float64],
     shown: Contrast,
     area: tuple[int, int, int, int],
+    span: tuple[float, float] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the pixel positions of the line; of many samples per pixel only the extremes, which is all one can see."""
+    """Return the pixel positions of a line; of many samples per pixel only the extremes, which is all one can see.
+
+    Parameters
+    ----------
+    values, coordinates
+        Shape (n,).
+    shown
+        Range of the values.
+    area
+        Left, top, bottom and right of the plotting area.
+    span
+        Coordinates at its left and right; else those of the first and the last sample.
+    """
     left, top, bottom, right = area
-    first, last = float(coordinates[0]), float(coordinates[-1])
-    span = last - first if last != first else 1.0
-    x = left + (coordinates - first) / span * (right - left)
+    first, last = span or (float(coordinates[0]), float(coordinates[-1]))
+    length = last - first if last != first else 1.0
+    x = left + (coordinates - first) / length * (right - left)
     y = bottom - part_of(shown, values) * (bottom - top)
     if values.size <= 2 * (right - left):
         return x, y
@@ -118,8 +131,15 @@ def _line(
     return np.repeat(middle, 2), np.column_stack((shallow, deep)).ravel()
 
 
-def draw_line(area: Canvas, x: NDArray[np.float64], y: NDArray[np.float64], width: float = 1.8) -> None:
-    """Draw a line through points with smooth edges, in place, in the palette's line colour.
+def draw_line(
+    area: Canvas,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    width: float = 1.8,
+    *,
+    first: int = palette.LINE_FIRST,
+) -> None:
+    """Draw a line through points with smooth edges, in place.
 
     Parameters
     ----------
@@ -129,6 +149,8 @@ def draw_line(area: Canvas, x: NDArray[np.float64], y: NDArray[np.float64], widt
         Points in pixels of the area; a point that is not finite interrupts the line.
     width
         Width of the line in pixels.
+    first
+        Where the levels of its colour begin in the palette.
     """
     coverage = np.zeros(area.shape)
     if x.size == 1:
@@ -139,7 +161,7 @@ def draw_line(area: Canvas, x: NDArray[np.float64], y: NDArray[np.float64], widt
             _segment(coverage, start_x, start_y, stop_x, stop_y, width)
     drawn = np.floor(coverage * (palette.LINE_LEVELS - 1) + 0.5).astype(np.uint8)
     touched = drawn > 0
-    area[touched] = palette.LINE_FIRST + drawn[touched]
+    area[touched] = first + drawn[touched]
 
 
 def _segment(

@@ -7,11 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import zarr
-
-from emdvc.testing.phantoms import DiffractionPhantom
+from large_scan import write_large_scan
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,22 +32,8 @@ def peak(*command: str, cwd: Path) -> int:
 
 @pytest.fixture
 def scan(tmp_path: Path) -> Path:
-    """Return a Zarr store of 256 x 256 patterns of 128 x 128 px, uint16: 2 GiB, eight rows again and again."""
-    rows = np.stack(list(DiffractionPhantom(scan_shape=(8, 256)).rows()))
-    path = tmp_path / "scan.zarr"
-    group = zarr.create_group(path, zarr_format=3)
-    array = group.create_array(
-        "counts",
-        shape=(256, *rows.shape[1:]),
-        dtype="u2",
-        chunks=(8, 8, 128, 128),
-        dimension_names=("y", "x", "ky", "kx"),
-        chunk_key_encoding={"name": "v2", "separator": "."},
-    )
-    for start in range(0, 256, 8):
-        array[start : start + 8] = rows
-    assert array.nbytes == 2 * GIB
-    return path
+    """Return a Zarr store of 2 GiB."""
+    return write_large_scan(tmp_path / "scan.zarr")
 
 
 def test_two_gibibytes_in_less_than_one(scan: Path, project: Path) -> None:

@@ -52,7 +52,12 @@ def result(total: int = 1204331) -> Sidecar:
         variables={"image": VariableInfo(("y", "x"), (8, 8), "int64", f"sha256-units:{total:064d}", "counts")},
         main="image",
         statistics={"image": {"count": 64, "sum": total, "min": 0, "max": 40000, "mean": total / 64}},
-        provenance={"step": "virtual_detector", "version": 1, "parameters": {"outer": "20.0 mrad"}},
+        provenance={
+            "step": "virtual_detector",
+            "version": 1,
+            "parameters": {"outer": "20.0 mrad"},
+            "metadata": ["beam.energy", "diffraction"],
+        },
         inherits="../raw/scan01.mib",
     )
 

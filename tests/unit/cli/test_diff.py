@@ -15,6 +15,7 @@ def test_two_revisions_read_as_science(science: Any, emdvc: Any) -> None:
         "  diffraction.pixel_size  0.02 -> 0.022 1/Å  (+10 %)\n"
         "    ky, kx: field of view 1.28 -> 1.408 1/Å\n"
         "results/vdet.zarr  values\n"
+        "  because: diffraction.pixel_size of raw/scan01.mib 0.02 -> 0.022 1/Å  (+10 %)\n"
         "  image  sum 1 204 331 -> 1 198 003 (-0.53 %)\n"
     )
 
@@ -86,6 +87,11 @@ def test_an_unknown_path(science: Any, emdvc: Any) -> None:
 
 def test_added_and_removed_datasets(science: Any, emdvc: Any) -> None:
     (science.root / "results/vdet.zarr.em.yaml").rename(science.root / "results/adf.zarr.em.yaml")
+    lines = emdvc("diff", cwd=science.root).stdout.splitlines()
+    assert lines[0].split()[:2] == ["results/adf.zarr", "renamed"], "the same numbers under another name"
+    sidecar = science.root / "results/adf.zarr.em.yaml"
+    digest = next(line for line in sidecar.read_text(encoding="utf-8").splitlines() if "digest: " in line)
+    sidecar.write_text(sidecar.read_text(encoding="utf-8").replace(digest, digest[:-4] + "0000"), encoding="utf-8")
     lines = emdvc("diff", cwd=science.root).stdout.splitlines()
     assert [line.split() for line in lines] == [["results/adf.zarr", "added"], ["results/vdet.zarr", "removed"]]
 

@@ -111,3 +111,14 @@ def test_both_directions_find_the_same_keys(a: dict[str, Any], b: dict[str, Any]
     there, back = compare_records(a, b), compare_records(b, a)
     assert [c.key for c in there] == [c.key for c in back]
     assert [c.verdict for c in there] == [c.verdict for c in back]
+
+
+def test_entries_of_a_list_are_known_by_their_names() -> None:
+    before = {"detectors": [{"name": "HAADF", "gain": 1.0}, {"name": "BF", "gain": 3.0}]}
+    after = {"detectors": [{"name": "BF", "gain": 3.0}, {"name": "DF"}, {"name": "HAADF", "gain": 2.0}]}
+    assert [(c.key, c.before, c.after) for c in compare_records(before, after)] == [
+        ("detectors[DF]", None, "DF"),
+        ("detectors[HAADF].gain", 1.0, 2.0),
+    ]
+    twice = {"detectors": [{"name": "A", "gain": 1.0}, {"name": "A", "gain": 2.0}]}
+    assert [c.key for c in compare_records(twice, {})] == ["detectors"], "names that tell nothing apart"

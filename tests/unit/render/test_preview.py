@@ -30,26 +30,26 @@ SCAN = [Role.SCAN, Role.SCAN, Role.DETECTOR, Role.DETECTOR]
 
 def test_of_a_scan_a_few_patterns_are_read() -> None:
     array = Counted(np.ones((32, 32, 8, 8), np.uint16))
-    found = preview._small(array, SCAN)
+    found = preview.small(array, SCAN)
     assert found is not None and found.tolist() == np.full((8, 8), 8.0).tolist()
     assert array.read_samples == 8 * 64
 
 
 def test_of_a_stack_the_middle_is_shown() -> None:
     stack = np.arange(5)[:, None, None] * np.ones((5, 4, 4))
-    found = preview._small(Counted(stack), [Role.STACK, Role.IMAGE, Role.IMAGE])
+    found = preview.small(Counted(stack), [Role.STACK, Role.IMAGE, Role.IMAGE])
     assert found is not None and set(found.ravel()) == {2.0}
 
 
 def test_pieces_that_are_too_large_are_not_read() -> None:
     array = Counted(np.ones((4, 4, 2, 2), np.uint8), chunks=(4096, 4096, 4, 4))
-    assert preview._small(array, SCAN) is None and array.read_samples == 0
+    assert preview.small(array, SCAN) is None and array.read_samples == 0
 
 
 @pytest.mark.parametrize("values", [np.zeros((0, 4)), np.array(3), np.array(["a"])])
 def test_what_cannot_be_shown(values: Any) -> None:
     array = Counted(values, values.shape or ())
-    assert preview._small(array, [Role.IMAGE] * values.ndim) is None
+    assert preview.small(array, [Role.IMAGE] * values.ndim) is None
 
 
 def test_a_real_scan(realdata: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from emdvc.compare.plain import finite
 from emdvc.compare.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ class ValueChange:
     variable
         Name of the array.
     verdict
-        ``encoding only`` where no number differs, ``within tolerance``, ``noise-equivalent`` or ``values``;
-        ``identical`` where the numbers are the same though their type, shape or order of axes is not.
+        ``encoding only`` where no number differs (also where their type does), ``within tolerance``,
+        ``noise-equivalent`` or ``values``; ``structure`` where the numbers are the same in another arrangement.
     differing, compared, total
         Numbers that differ, that were compared (in chunks that differ), and that the array holds. Where a comparison
         was stopped early (:attr:`complete` is false), `differing` is what was found until then.
@@ -159,10 +160,10 @@ class ValueChange:
             "positions": self.positions,
             "scan": [{"dim": dim, "size": size} for dim, size in self.scan],
             "box": [{"dim": dim, "first": first, "last": last} for dim, first, last in self.box],
-            "largest": _finite(self.largest),
-            "mean": _finite(self.mean),
-            "rms": _finite(self.rms),
-            "sum_ratio": None if self.sum_ratio is None else _finite(self.sum_ratio),
+            "largest": finite(self.largest),
+            "mean": finite(self.mean),
+            "rms": finite(self.rms),
+            "sum_ratio": finite(self.sum_ratio),
             "nan_before": self.nan_before,
             "nan_after": self.nan_after,
             "unit": self.unit,
@@ -174,8 +175,3 @@ class ValueChange:
             "chunks_of": self.chunks_of,
             "complete": self.complete,
         }
-
-
-def _finite(value: float) -> float | None:
-    """Return a number as JSON can hold it: infinity and NaN are none."""
-    return value if value - value == 0.0 else None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from emdvc.compare.plain import plain
+
 
 class CauseKind(StrEnum):
     """What of a stage changed."""
@@ -40,9 +42,13 @@ class Cause:
         Dotted key of a parameter or a metadata key; empty else.
     before, after
         What it was and what it is: a :class:`emdvc.model.quantity.Quantity`, a plain value; of a script the first
-        lines that differ; None where there is none.
+        lines that differ; of an input `after` says in a word what differs of it (``values``, ``encoding only``, ``now
+        read``), as far as that is known; None where there is none.
     line
-        Of a script: number of the first line that differs, in the new version; 0 else.
+        Of a script: number of the first line that differs, in the new version; 0 else, and where the lines that ran
+        are not known.
+    lines
+        Of a script: how many lines differ.
     through
         Stages between this cause and the result, nearest to the cause first; empty for a direct cause.
     """
@@ -54,6 +60,7 @@ class Cause:
     after: Any = None
     line: int = 0
     through: tuple[str, ...] = ()
+    lines: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the cause as plain values."""
@@ -61,12 +68,9 @@ class Cause:
             "kind": str(self.kind),
             "where": self.where,
             "key": self.key,
-            "before": _plain(self.before),
-            "after": _plain(self.after),
+            "before": plain(self.before),
+            "after": plain(self.after),
             "line": self.line,
+            "lines": self.lines,
             "through": list(self.through),
         }
-
-
-def _plain(value: Any) -> Any:
-    return value.to_dict() if hasattr(value, "to_dict") else value

@@ -1,0 +1,1 @@
+"""Why a result changed between two revisions."""

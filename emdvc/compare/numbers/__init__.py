@@ -1,0 +1,1 @@
+"""The numbers of two datasets: what may differ is found, read and counted."""

@@ -1,0 +1,1 @@
+"""A difference for people: text, Markdown, one HTML page, pictures."""

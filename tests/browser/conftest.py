@@ -1,0 +1,3 @@
+"""What every test of a page in a browser gets."""
+
+from browser_page import browser  # noqa: F401 - a fixture
