@@ -8,11 +8,12 @@ from typing import Literal
 from emdvc.errors import EmdvcError
 from emdvc.formats import sidecar as sidecars
 from emdvc.history import dvc, dvc_pipeline, dvc_remote, dvc_settings, git, stage_writing
-from emdvc.history.initialise import GIT_SETTINGS, LINES, SETTINGS
+from emdvc.history.initialise import LINES, SETTINGS
 from emdvc.history.journal import recover
 from emdvc.history.project import Project, shown
 from emdvc.history.protection import writable
 from emdvc.history.snapshot import Snapshot, sidecar_path
+from emdvc.history.textconv import install as git_install
 from emdvc.model import record as rec
 
 #: check, verdict, what was found, remedy
@@ -75,8 +76,15 @@ def files(project: Project) -> Iterator[Found]:
     if crlf:
         text = f"{crlf[0]} has Windows line ends: DVC takes it for changed" + _more(crlf)
         yield "line ends", "fail", text, f"{mend} && git add --renormalize . && git checkout -- ."
-    if any(git.config(key, project.git_root) is None for key in GIT_SETTINGS):
-        yield "git diff", "warn", "this clone does not name a sidecar's sections in differences", mend
+    clone = git_install.examine(project)
+    if clone.lacking:
+        text = f"git shows sidecars and pointers as they are: it lacks {', '.join(clone.lacking)}"
+        yield "git diff", "warn", text, "emdvc git install"
+    elif clone.program is None:
+        text = "git shows sidecars and pointers as they are: it does not find emdvc"
+        yield "git diff", "warn", text, "activate the environment that emdvc is installed in, then: emdvc git install"
+    else:
+        yield "git diff", "ok", "shows metadata and chunks", None
 
 
 def raw_data(project: Project) -> Iterator[Found]:

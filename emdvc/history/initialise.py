@@ -11,9 +11,10 @@ from pathlib import Path
 
 from emdvc.errors import ConflictError, UsageError
 from emdvc.formats.sidecar import write_text
-from emdvc.history import dvc, dvc_settings, git
+from emdvc.history import ci_files, dvc, dvc_settings, git
 from emdvc.history.project import Project, git_root_of, shown
 from emdvc.history.remote_url import RemoteUrl
+from emdvc.history.textconv import install as git_install
 
 #: DVC's settings of every project. Hard links and symbolic links are left out: a program that writes in place through
 #: one changes the cache, and with it every other copy. The number of checksum threads is fixed, so that it is the same
@@ -28,7 +29,7 @@ LINES: dict[str, tuple[str, ...]] = {
     ".dvcignore": ("*.partial",),
     ".gitignore": ("*.partial",),
     ".gitattributes": (
-        "*.em.yaml text eol=lf diff=emdvc",
+        *git_install.ATTRIBUTES,
         "*.dvc text eol=lf",
         "dvc.lock text eol=lf",
         "dvc.yaml text eol=lf",
@@ -62,9 +63,6 @@ TEXTS: dict[str, str] = {
     ),
 }
 
-#: Git's settings of each clone: the header of a difference's hunk names the section of the sidecar.
-GIT_SETTINGS = {"diff.emdvc.xfuncname": "^[A-Za-z_][A-Za-z_0-9]*:.*$"}
-
 
 @dataclass(slots=True)
 class Report:
@@ -86,7 +84,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
-def initialise(folder: Path, remote: str | None = None) -> Report:
+def initialise(folder: Path, remote: str | None = None, ci: str | None = None) -> Report:
     """Make a folder a project, or complete one.
 
     Parameters
@@ -95,34 +93,43 @@ def initialise(folder: Path, remote: str | None = None) -> Report:
         Made when it does not exist.
     remote
         ``NAME=URL`` of the default remote for data.
+    ci
+        Forge whose workflow file is written: ``github`` or ``gitlab``.
 
     Raises
     ------
     UsageError
-        The folder lies inside another project, or the remote is none that can be used.
+        The folder lies inside another project, or the remote or the forge is none that can be used.
     ConflictError
-        A remote with that name has another URL.
+        A remote with that name has another URL, or the workflow file is there with another content.
     EnvironmentFault
         Git is missing; a package for this kind of remote is missing.
     """
     root = Path(os.path.abspath(folder))  # noqa: PTH100
     _refuse(root)
     wanted = RemoteUrl.parse(remote, root) if remote is not None else None
+    workflow = ci_files.chosen(ci) if ci is not None else None
+    if workflow is not None:
+        ci_files.refuse_other(workflow, Project(root, git_root_of(root) or root))
     root.mkdir(parents=True, exist_ok=True)
     report = Report(Project(root, root))
     _repositories(report)
     _settings(report, wanted)
     files = [*_lines(report), *_texts(report)]
-    configure_clone(report.project)
-    git.add([report.project.in_git(file) for file in [*files, ".dvc/config"]], report.project.git_root)
+    written = configure_clone(report.project).made
+    (report.made if written else report.kept).append("git diff of metadata and chunks")
+    paths = [report.project.in_git(file) for file in [*files, ".dvc/config"]]
+    if workflow is not None:
+        made = ci_files.write(workflow, report.project)
+        (report.made if made else report.kept).append(workflow.path)
+        paths += [workflow.path] if made else []
+    git.add(paths, report.project.git_root)
     return report
 
 
-def configure_clone(project: Project) -> None:
-    """Write git's settings that a clone does not bring along."""
-    for key, value in GIT_SETTINGS.items():
-        if git.config(key, project.git_root) is None:
-            git.set_config(key, value, project.git_root)
+def configure_clone(project: Project) -> git_install.Changes:
+    """Write git's settings that a clone does not bring along: git then shows sidecars and pointers as text."""
+    return git_install.install_clone(project)
 
 
 def _refuse(root: Path) -> None:

@@ -1,0 +1,1 @@
+"""What git shows instead of sidecars, pointers and dvc.lock."""
