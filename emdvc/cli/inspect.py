@@ -12,6 +12,7 @@ from emdvc.cli.plain import PlainCommand
 if TYPE_CHECKING:
     from emdvc.compare.state import State
     from emdvc.formats.contract import ReadOptions
+    from emdvc.render.last_change import Told
     from emdvc.render.sheet import Place
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -50,12 +51,23 @@ def inspect(
     options = _options(reader, scan_shape, signal, shape, dtype, offset)
     state = states.find(path, options, vendor=vendor)
     place = _place(state)
+    last = _last(state)
     if json:
-        output.as_json("inspect", sheet.as_dict(state, place, vendor=vendor))
+        content = sheet.as_dict(state, place, vendor=vendor, last=last.content if last is not None else None)
+        output.as_json("inspect", content)
         return
-    output.say(sheet.as_text(state, place, vendor=vendor))
+    output.say(sheet.as_text(state, place, vendor=vendor, last=last.rows if last is not None else ()))
     if picture and state.revision is None and place.here and output.on_terminal():
         _show(state, path, options)
+
+
+def _last(state: State) -> Told | None:
+    """Return the last change of a dataset under version control; None for any other."""
+    if not state.recorded:
+        return None
+    from emdvc.render.last_change import last_change
+
+    return last_change(state.path, state.revision)
 
 
 def _show(state: State, typed: str, options: ReadOptions | None) -> None:

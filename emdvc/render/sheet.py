@@ -55,8 +55,18 @@ class Place:
     command: str | None = None
 
 
-def as_dict(state: State, place: Place, *, vendor: bool = False) -> dict[str, Any]:
-    """Return the data sheet as plain values, for ``--json``."""
+def as_dict(state: State, place: Place, *, vendor: bool = False, last: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the data sheet as plain values, for ``--json``.
+
+    Parameters
+    ----------
+    state, place
+        The dataset, and where its bytes are.
+    vendor
+        Whether the vendor's tree is wanted.
+    last
+        Its last change, as plain values; None where git knows nothing of it.
+    """
     sidecar = state.sidecar
     mapping: dict[str, Any] = {
         "path": state.path.as_posix(),
@@ -74,14 +84,25 @@ def as_dict(state: State, place: Place, *, vendor: bool = False) -> dict[str, An
         "source": sidecar.source,
         "provenance": sidecar.provenance,
         "statistics": sidecar.statistics,
+        "last_change": last,
     }
     if vendor:
         mapping["vendor"] = sidecar.vendor
     return mapping
 
 
-def as_text(state: State, place: Place, *, vendor: bool = False) -> str:
-    """Return the data sheet for a reader; what is unknown is left out."""
+def as_text(state: State, place: Place, *, vendor: bool = False, last: Sequence[Sequence[str]] = ()) -> str:
+    """Return the data sheet for a reader; what is unknown is left out.
+
+    Parameters
+    ----------
+    state, place
+        The dataset, and where its bytes are.
+    vendor
+        Whether the vendor's tree is wanted.
+    last
+        Rows about its last change.
+    """
     sidecar = state.sidecar
     sections = [
         [f"{state.name}  {what(sidecar)}", f"  {_where(state, place)}"],
@@ -90,6 +111,7 @@ def as_text(state: State, place: Place, *, vendor: bool = False) -> str:
         _section("record", record_rows(sidecar, state.own_keys)),
         _section("came from", origin_rows(sidecar)),
         _section("values", statistic_rows(sidecar)),
+        _section("history", last),
     ]
     if vendor:
         sections.append(_section("vendor", [(key, text.value(leaf)) for key, leaf in any_leaves(sidecar.vendor)]))
