@@ -61,7 +61,7 @@ def _command(command: Any, path: tuple[str, ...]) -> list[str]:
     parts.append(_paragraphs(command.help or ""))
     if children:
         for name, child in children.items():
-            parts += _command(child, (*path, name))
+            parts += _command(child, (*path, name)) if not child.hidden else []
         return parts
     parts.append(f"```text\n{_usage(command, path)}\n```\n")
     shown = [p for p in command.params if not getattr(p, "hidden", False) and "completion" not in p.name]

@@ -25,7 +25,11 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "History": {
         "status": ("emdvc.cli.status", "What changed, what would be recomputed and why, what is not shared."),
         "diff": ("emdvc.cli.diff", "Compare two revisions as science."),
+        "log": ("emdvc.cli.log", "The history of a dataset: who changed what, when, and why."),
+        "verify": ("emdvc.cli.verify", "Compute results again and compare, or find corrupt files."),
+        "report": ("emdvc.cli.report", "The state of the project for readers: one HTML page, or Markdown."),
         "save": ("emdvc.cli.save", "Commit all changes and push data and history."),
+        "git": ("emdvc.cli.git", "Let git itself show metadata and chunks in diff, log -p and blame."),
     },
 }
 

@@ -89,13 +89,16 @@ def convert_run(
 ) -> None:
     """Convert the input of a run of the step `convert`; what ``emdvc run convert`` calls, too."""
     from contextlib import nullcontext
+    from time import monotonic
 
     from emdvc.cli.progress import shown
     from emdvc.engine import convert as engine
     from emdvc.formats.dataset import locate, open_lazy
     from emdvc.history.resuming import sole_writer
+    from emdvc.history.run_records import remember
     from emdvc.render.picture import draw
 
+    began = monotonic()
     form = engine.form_of(run.parameters)
     opened, sidecar = open_lazy(run.source, options, signal=signal)
     try:
@@ -121,6 +124,7 @@ def convert_run(
             )
     finally:
         opened.close()
+    remember(run.project, output, written, monotonic() - began)
     for name, info in written.variables.items():
         size = sum(path.stat().st_size for path in (output / name).iterdir())
         note(f"{output} {name}: {_shape(info)}, {size / 1e6:.3g} MB, content digest as in {run.name}")

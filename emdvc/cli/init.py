@@ -20,6 +20,12 @@ def init(
         metavar="NAME=URL",
         help="Where data is shared: a folder, s3://, ssh:// or webdav(s)://. Becomes the default remote.",
     ),
+    ci: str | None = typer.Option(
+        None,
+        "--ci",
+        metavar="github|gitlab",
+        help="Write the forge's workflow file: checks, reports on merge requests, verification by schedule.",
+    ),
     json: bool = typer.Option(False, "--json", help="Print the answer as JSON."),
 ) -> None:
     """Make a folder a project, or complete one.
@@ -30,7 +36,7 @@ def init(
     from emdvc.history.initialise import initialise
     from emdvc.history.project import shown
 
-    report = initialise(Path(folder), remote)
+    report = initialise(Path(folder), remote, ci)
     root = report.project.root
     if json:
         output.as_json("init", {"project": str(root), "made": report.made, "kept": report.kept, "notes": report.notes})

@@ -64,6 +64,9 @@ def run(
     from emdvc.engine.lifeline import follow_parents
 
     follow_parents()  # before the slow imports: DVC may be killed meanwhile
+    from time import monotonic
+
+    began = monotonic()
     from emdvc.engine.how import How
     from emdvc.engine.memory import parse
     from emdvc.formats.dataset import open_lazy
@@ -85,9 +88,13 @@ def run(
         how = How(threads=threads, memory=allowed)
         digest = key(run.step, run.parameters, run.source, opened, sidecar, signal=signal, folder=run.folder)
         with kept(run.project, output, digest) as folder:
-            _run(run, opened, sidecar, signal, how, folder, scheduler)
+            written = _run(run, opened, sidecar, signal, how, folder, scheduler)
     finally:
         opened.close()
+    from emdvc.history.run_records import remember
+
+    for path, result in written:
+        remember(run.project, path, result, monotonic() - began)
 
 
 def _foresee(run: Run, opened: Opened, signal: str | None) -> None:
@@ -109,7 +116,7 @@ def _run(
     how: How,
     folder: Path,
     scheduler: str | None,
-) -> None:
+) -> list[tuple[Path, Sidecar]]:
     from dataclasses import replace
 
     from emdvc.cli.progress import probe_positions
@@ -135,14 +142,17 @@ def _run(
             folder=run.folder,
         )
     paths = {one.name: path for one, path in products}
-    for one, path in products:
-        _write(path, results[one.name], run.inherited if one.source is None else paths[one.source])
+    return [
+        (path, _write(path, results[one.name], run.inherited if one.source is None else paths[one.source]))
+        for one, path in products
+    ]
 
 
-def _write(path: Path, result: Result, inherited: Path | None) -> None:
+def _write(path: Path, result: Result, inherited: Path | None) -> Sidecar:
     from emdvc.formats.results import write_result
     from emdvc.render.picture import draw
 
     written = write_result(path, result, source=inherited, picture=draw(result))
     for name, values in written.statistics.items():
         note(f"{path} {name}: {'  '.join(f'{key} {value:.6g}' for key, value in values.items() if key != 'count')}")
+    return written

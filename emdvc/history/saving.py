@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from emdvc.errors import EmdvcError, EnvironmentFault, UsageError
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import dvc_pipeline, dvc_remote, git, raw_guard, rerun
+from emdvc.history import dvc_pipeline, dvc_remote, git, notes, raw_guard, rerun, run_records
 from emdvc.history.git import Commit
 from emdvc.history.journal import recover
 from emdvc.history.lock import writing
@@ -77,8 +77,9 @@ def save(project: Project, message: str | None, *, push: bool = True, dry_run: b
         if dry_run:
             return Saved(None, 0, None, None, stale, tuple(f"would commit {change.path}" for change in changes))
         commit = _commit(project, message) if changes else None
-        sent, pushed_to, notes = _push(project, commit) if push else (None, None, [])
-    return Saved(commit, len(changes) if commit else 0, sent, pushed_to, stale, tuple(notes))
+        said = _attach_runs(project)
+        sent, pushed_to, pushing = _push(project, commit) if push else (None, None, [])
+    return Saved(commit, len(changes) if commit else 0, sent, pushed_to, stale, (*said, *pushing))
 
 
 def _inside(project: Project, path: str) -> bool:
@@ -104,6 +105,14 @@ def _commit(project: Project, message: str | None) -> Commit:
     return made
 
 
+def _attach_runs(project: Project) -> list[str]:
+    try:
+        run_records.attach(project)
+    except EmdvcError as error:  # who ran what is worth less than the commit, which stands
+        return [f"who computed the results was not noted: {error.evidence or error.cause}"]
+    return []
+
+
 def _restore(index: Path, before: bytes | None) -> None:
     if before is None:
         index.unlink(missing_ok=True)
@@ -112,15 +121,15 @@ def _restore(index: Path, before: bytes | None) -> None:
 
 
 def _push(project: Project, commit: Commit | None) -> tuple[int | None, str | None, list[str]]:
-    notes: list[str] = []
+    said: list[str] = []
     sent: int | None = None
     remote = dvc_remote.default_remote(project)
     try:
         if remote is None:
-            notes.append("data was not pushed: there is no remote (emdvc init --remote NAME=URL)")
+            said.append("data was not pushed: there is no remote (emdvc init --remote NAME=URL)")
         else:
             sent = dvc_remote.push(project, _unshared(project))
-        pushed_to = _push_history(project, notes)
+        pushed_to = _push_history(project, said)
     except EmdvcError as error:
         done = f"committed as {commit.short}; " if commit is not None else ""
         raise EnvironmentFault(
@@ -130,7 +139,7 @@ def _push(project: Project, commit: Commit | None) -> tuple[int | None, str | No
             hint=error.hint if "git pull" in (error.hint or "") else "once it is mended, `emdvc save` pushes again",
         ) from error
     _remember(project)
-    return sent, pushed_to, notes
+    return sent, pushed_to, said
 
 
 def _unshared(project: Project) -> list[str]:
@@ -150,16 +159,16 @@ def _remember(project: Project) -> None:
         sidecars.write_text(project.journal_dir / "shared", head.oid + "\n")
 
 
-def _push_history(project: Project, notes: list[str]) -> str | None:
+def _push_history(project: Project, said: list[str]) -> str | None:
     root = project.git_root
     branch, upstream = git.branch(root), git.upstream(root)
     if branch is None:
-        notes.append("history was not pushed: no branch is checked out (git switch -c NAME)")
+        said.append("history was not pushed: no branch is checked out (git switch -c NAME)")
         return None
     if git.head(root) is None:
         return None
     if upstream is None and "origin" not in git.remotes(root):
-        notes.append("history was not pushed: there is no git remote (git remote add origin URL)")
+        said.append("history was not pushed: there is no git remote (git remote add origin URL)")
         return None
     try:
         git.push(root, *([] if upstream else ["--set-upstream", "origin", branch]))
@@ -172,4 +181,8 @@ def _push_history(project: Project, notes: list[str]) -> str | None:
                 hint="git pull --rebase, dvc checkout, then emdvc save",
             ) from error
         raise
-    return git.upstream(root)
+    upstream = git.upstream(root)
+    refused = notes.share(root, git.config(f"branch.{branch}.remote", root) or "origin")
+    if refused is not None:
+        said.append(f"what is noted of the commits was not pushed: {refused}")
+    return upstream

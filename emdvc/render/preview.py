@@ -49,7 +49,7 @@ def lines(path: Path, sidecar: Sidecar, options: ReadOptions | None = None) -> l
         names = [variable.name for variable in opened.variables]
         variable = opened.variable(sidecar.main if sidecar.main in names else None)
         roles = [opened.axes[dim].role for dim in variable.dims]
-        values = _small(variable.array, roles)
+        values = small(variable.array, roles)
     finally:
         opened.close()
     if values is None:
@@ -58,20 +58,13 @@ def lines(path: Path, sidecar: Sidecar, options: ReadOptions | None = None) -> l
     return terminal.picture(values, colours=terminal.supported(), wide=diffraction)
 
 
-def _small(array: LazyArray, roles: list[Role]) -> NDArray[Any] | None:
+def small(array: LazyArray, roles: list[Role]) -> NDArray[Any] | None:
     """Return an image or a line of an array, read in a few pieces; None where even one is too large."""
-    if not array.shape or 0 in array.shape or array.dtype.kind not in "uifbc":
-        return None
-    # two axes of one kind are an image; a spectrum or a profile over a scan is a line
-    core = 2 if len(roles) > 1 and (roles[-2] == roles[-1] or len(roles) == 2) else 1
-    leading = array.shape[:-core]
-    count = prod(leading)
-    piece = max(prod(array.shape[-core:]), prod(array.chunks)) * array.dtype.itemsize
-    # frames of a scan add up to a better picture; those of a tilt series do not
-    scanned = all(role == Role.SCAN for role in roles[:-core])
-    frames = min(_FRAMES if scanned else 1, count, _MOST // max(1, piece))
+    core, frames = frames_read(array, roles)
     if frames == 0:
         return None
+    leading = array.shape[:-core]
+    count = prod(leading)
     total = None
     for index in range(frames):
         # evenly through the dataset, away from its ends: the first frames are often bad
@@ -80,6 +73,18 @@ def _small(array: LazyArray, roles: list[Role]) -> NDArray[Any] | None:
         frame = array.read(region).reshape(array.shape[-core:]).astype("c16" if array.dtype.kind == "c" else "f8")
         total = frame if total is None else total + frame
     return total
+
+
+def frames_read(array: LazyArray, roles: list[Role]) -> tuple[int, int]:
+    """Return how many of an array's last axes are shown, and how many frames of them are read: 0 where none can be."""
+    if not array.shape or 0 in array.shape or array.dtype.kind not in "uifbc":
+        return 0, 0
+    # two axes of one kind are an image; a spectrum or a profile over a scan is a line
+    core = 2 if len(roles) > 1 and (roles[-2] == roles[-1] or len(roles) == 2) else 1
+    piece = max(prod(array.shape[-core:]), prod(array.chunks)) * array.dtype.itemsize
+    # frames of a scan add up to a better picture; those of a tilt series do not
+    scanned = all(role == Role.SCAN for role in roles[:-core])
+    return core, min(_FRAMES if scanned else 1, prod(array.shape[:-core]), _MOST // max(1, piece))
 
 
 def _unravel(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:

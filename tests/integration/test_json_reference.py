@@ -15,7 +15,7 @@ from emdvc.testing.phantoms import DiffractionPhantom
 from emdvc.testing.write import write_npy
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md"
-ROW = re.compile(r"^\| `emdvc \w+(?: NAME)?` \| `emdvc/(?P<kind>\w+)` \| (?P<keys>.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `emdvc \w+(?: NAME| --bytes)?` \| `emdvc/(?P<kind>\w+)` \| (?P<keys>.+) \|$", re.MULTILINE)
 
 
 def _promised() -> dict[str, set[str]]:
@@ -43,7 +43,12 @@ def test_json_keys_are_those_of_the_reference(tmp_path: Path, emdvc: Emdvc) -> N
         ("save", "-m", "all"),
         ("status",),
         ("diff",),
+        ("log", data),
+        ("report",),
+        ("verify",),
+        ("verify", "--bytes"),
         ("doctor",),
+        ("git", "status"),
         ("get", str(project), str(tmp_path / "theirs")),
     ]
     found = {}
@@ -52,7 +57,7 @@ def test_json_keys_are_those_of_the_reference(tmp_path: Path, emdvc: Emdvc) -> N
             subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=project, check=True)
         answer = emdvc(*words, "--json", cwd=tmp_path if words[0] == "init" else project, status=None).stdout
         said = json.loads(answer)
-        assert said.pop("version") == 1
         kind = said.pop("schema").removeprefix("emdvc/")
+        assert said.pop("version") == (2 if kind == "diff" else 1)
         found[kind] = set(said)
     assert found == _promised()

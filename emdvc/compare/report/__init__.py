@@ -1,0 +1,1 @@
+"""The state of a project at a revision, gathered for a report."""

@@ -1,0 +1,1 @@
+"""The state of a project for people: one HTML page, Markdown, JSON."""
