@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emdvc.cli.numbers import number
 from emdvc.cli.plain import PlainCommand
 
 if TYPE_CHECKING:
@@ -53,19 +54,23 @@ def diff(
         bool, typer.Option("--values/--no-values", help="Read the numbers that may differ, or compare sidecars alone.")
     ] = True,
     max_report: Annotated[
-        int | None,
-        typer.Option("--max-report", metavar="N", min=1, help="Stop after N probe positions that differ."),
+        str | None, typer.Option("--max-report", metavar="N", help="Stop after N probe positions that differ.")
     ] = None,
     rtol: Annotated[
-        float, typer.Option("--rtol", min=0, help="Tolerated: |after - before| <= atol + rtol |before|.")
-    ] = 0.0,
-    atol: Annotated[float, typer.Option("--atol", min=0, help="Tolerated, in the array's unit.")] = 0.0,
-    ulp: Annotated[int, typer.Option("--ulp", min=0, help="Tolerated: steps between floating-point numbers.")] = 0,
+        str | None,
+        typer.Option("--rtol", metavar="NUMBER", help="Tolerated: |after - before| <= atol + rtol |before|."),
+    ] = None,
+    atol: Annotated[
+        str | None, typer.Option("--atol", metavar="NUMBER", help="Tolerated, in the array's unit.")
+    ] = None,
+    ulp: Annotated[
+        str | None, typer.Option("--ulp", metavar="N", help="Tolerated: steps between floating-point numbers.")
+    ] = None,
     pictures: Annotated[
-        Path | None, typer.Option("--pictures", metavar="DIR", help="Write before, after and difference as PNG.")
+        str | None, typer.Option("--pictures", metavar="DIR", help="Write before, after and difference as PNG.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write one page that opens without a network.")
+        str | None, typer.Option("--html", metavar="FILE", help="Write one page that opens without a network.")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown that fits a forge's comment.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the difference as JSON.")] = False,
@@ -80,7 +85,10 @@ def diff(
     """
     drawn = pictures is not None or html is not None
     arguments = what or []
-    with _asked(values, max_report, (rtol, atol, ulp), drawn=drawn) as asked:
+    # numbers are text until here: what typer checks numbers with takes longer to import than a comparison takes
+    most = int(number(max_report, "--max-report", whole=True, least=1)) if max_report is not None else None
+    given = number(rtol, "--rtol"), number(atol, "--atol"), int(number(ulp, "--ulp", whole=True))
+    with _asked(values, most, given, drawn=drawn) as asked:
         if between:
             from emdvc.compare.project import compare_datasets
 
@@ -90,7 +98,7 @@ def diff(
         else:
             found = _compared(arguments, context.meta.get(_AFTER), asked)
     # the files first: who reads the answer through a pipe may leave it early
-    _write(found, pictures, html)
+    _write(found, Path(pictures) if pictures else None, Path(html) if html else None)
     _answer(found, stat=stat, vendor=vendor, markdown=markdown, json=json)
     if exit_code and found:
         raise typer.Exit(1)
@@ -135,9 +143,11 @@ def _answer(found: ProjectDifference, *, stat: bool, vendor: bool, markdown: boo
         if stat:
             output.say(differences.as_overview(found))
             return
-        from emdvc.render.terminal import Colours, supported
+        colours = None
+        if output.on_terminal():
+            from emdvc.render.terminal import supported
 
-        colours = supported() if output.on_terminal() else Colours.NONE
+            colours = supported()
         output.say(differences.as_text(found, vendor=vendor, colours=colours))
 
 

@@ -17,10 +17,11 @@ from emdvc.compare.settings import CompareSettings, settings
 from emdvc.compare.state import State, find
 from emdvc.compare.verdict import Verdict, strongest
 from emdvc.errors import EmdvcError
+from emdvc.formats.file_names import inherited_path
 from emdvc.history.objects import Objects
 from emdvc.history.project import Project
 from emdvc.history.recorded import Recorded, recorded, recorded_in
-from emdvc.history.snapshot import Snapshot, sidecar_path
+from emdvc.history.snapshot import Snapshot, data_path, sidecar_path
 from emdvc.model.sidecar import Sidecar
 
 
@@ -176,9 +177,8 @@ class _Comparison:
         if texts == [None, None]:
             return self._plain(path, records)
         bytes_differ = all(records) and records[0].md5 != records[1].md5  # type: ignore[union-attr]
-        plain = texts[0] is not None and "\ninherits:" not in texts[0]
-        if texts[0] == texts[1] and plain and not bytes_differ and was == path:
-            return DatasetDifference(path)  # the same text, and nothing that it takes from elsewhere
+        if was == path and not bytes_differ and self._same_texts(path):
+            return DatasetDifference(path)
         sidecars, own = self._sidecars(texts, (was, path))
         found = compare(*sidecars, path, volatile=self.settings.volatile, own=own)
         if found.status != "changed":
@@ -188,6 +188,21 @@ class _Comparison:
             found = replace(found, status="renamed", before_path=was)
         found = self._read(found, records) if bytes_differ else found
         return self._explained(found)
+
+    def _same_texts(self, path: PurePosixPath) -> bool:
+        """Say whether a sidecar is the same text on both sides, and all that it takes from: nothing is parsed."""
+        seen: list[PurePosixPath] = []
+        while path not in seen:
+            seen.append(path)
+            text = self.old.text(sidecar_path(path))
+            if text is None or text != self.new.text(sidecar_path(path)):
+                return False
+            _, found, rest = text.partition("\ninherits: ")
+            if not found:
+                return "\ninherits:" not in text
+            named = rest.partition("\n")[0].strip().strip("'\"")
+            path = data_path(inherited_path(sidecar_path(path), named))
+        return False
 
     def _plain(self, path: PurePosixPath, records: tuple[Recorded | None, Recorded | None]) -> DatasetDifference:
         """Return what differs of a file without a sidecar: what a script of the project's own wrote, say."""

@@ -98,6 +98,9 @@ def difference_of(
             # as the comparison has it, without pint, which takes longer to import than all the rest
             provenance=_provenance(old.provenance, new.provenance),
             vendor=compare_records(old.vendor, new.vendor),
+            # these are the parts that differ, not whole sidecars
+            before_sidecar=None,
+            after_sidecar=None,
         )
     return replace(
         found,
