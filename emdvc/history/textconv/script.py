@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import emdvc
 from emdvc.history.textconv import texts as git_texts
 
 #: Its name, below the folder ``emdvc`` of the git directory.
@@ -51,7 +52,7 @@ cat -- "$1"
 
 def script_text() -> str:
     """Return the script; it remembers the interpreter that runs now, for a shell in which emdvc is not on PATH."""
-    package = Path(__file__).resolve().parents[1] / "__main__.py"
+    package = Path(emdvc.__file__).resolve().parent / "__main__.py"
     # forward slashes: also git's own shell on Windows reads them
     return _SCRIPT_TEXT.format(
         python=shlex.quote(Path(sys.executable).as_posix() if sys.executable else ""),
