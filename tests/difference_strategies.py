@@ -49,7 +49,7 @@ TEXTS = st.one_of(st.sampled_from(NASTY), st.text(max_size=12))
 NAMES = st.one_of(st.sampled_from(("data", "image", "y", "kx", "beam.energy", "operator")), TEXTS)
 UNITS = st.sampled_from(("nm", "angstrom", "1/nm", "px", "keV", "deg", "", "counts", "vendor unit", "a|b <c> @d"))
 FLOATS = st.one_of(st.floats(), st.integers(-(2**53), 2**53))
-FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
+ANY_FLOATS = st.floats(width=32)
 COUNTS = st.integers(0, 10**7)
 QUANTITIES = st.builds(
     Quantity, st.one_of(FLOATS, st.lists(FLOATS, min_size=1, max_size=3).map(tuple)), UNITS, st.sampled_from(Origin)
@@ -75,11 +75,11 @@ def axes(draw: st.DrawFn) -> Axis:
     size, unit = draw(SIZES), draw(UNITS)
     kind = draw(st.sampled_from(("bare", "even", "uneven")))
     if kind == "uneven":
-        numbers = draw(st.lists(FINITE, min_size=size, max_size=size))
+        numbers = draw(st.lists(ANY_FLOATS, min_size=size, max_size=size))
         return Axis(draw(NAMES), size, draw(st.sampled_from(Role)), values=Quantity(tuple(numbers), unit))
     if kind == "bare":
         return Axis(draw(NAMES), size, draw(st.sampled_from(Role)))
-    scale, offset = Quantity(draw(FINITE), unit), Quantity(draw(FINITE), unit)
+    scale, offset = Quantity(draw(ANY_FLOATS), unit), Quantity(draw(ANY_FLOATS), unit)
     return Axis(draw(NAMES), size, draw(st.sampled_from(Role)), scale, offset, calibration="scan.step")
 
 
@@ -161,8 +161,8 @@ CAUSES = st.builds(
     st.sampled_from(CauseKind),
     NAMES,
     NAMES,
-    st.one_of(st.none(), st.booleans(), FINITE, TEXTS),
-    st.one_of(st.none(), st.booleans(), FINITE, TEXTS),
+    st.one_of(st.none(), st.booleans(), ANY_FLOATS, TEXTS),
+    st.one_of(st.none(), st.booleans(), ANY_FLOATS, TEXTS),
     st.integers(0, 99),
     st.lists(NAMES, max_size=2).map(tuple),
     st.integers(0, 9),

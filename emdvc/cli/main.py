@@ -159,7 +159,9 @@ def run() -> None:
     """Run the command line of this process."""
     # a quick command makes hundreds of thousands of small values and throws few away: looking for garbage costs a tenth
     gc.set_threshold(200_000, 20, 50)
-    sys.exit(main())
+    status = main()
+    gc.freeze()  # the interpreter looks through everything once more at its end
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emdvc.compare.plain import plain
+from emdvc.compare.plain import finite, plain
 from emdvc.model.axis import Axis
 from emdvc.model.quantity import Quantity
 
@@ -28,8 +28,8 @@ def described(axis: Axis | None) -> dict[str, Any] | None:
             "role": str(axis.role),
             "unit": axis.unit,
             "scale": axis.scale.to_dict() if axis.scale else None,
-            "first": first,
-            "last": last,
+            "first": finite(first),
+            "last": finite(last),
             "field_of_view": view.to_dict() if view else None,
             "calibration": axis.calibration,
         }

@@ -1,132 +1,48 @@
-"""The git program, as thin functions: never through a shell, paths always NUL-separated, messages in English."""
+"""What is asked of git, as thin functions: commits, files, changes; paths always NUL-separated."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emdvc.errors import Code, EnvironmentFault, UsageError, suggest
+from emdvc.errors import Code, UsageError, suggest
+from emdvc.history.git_program import failed, git, maybe, missing, paths, run, start
 
-
-def run(
-    args: Sequence[str], cwd: Path, *, stdin: bytes | None = None, accept: tuple[int, ...] = (0,)
-) -> subprocess.CompletedProcess[bytes]:
-    """Run git and return what it said.
-
-    Parameters
-    ----------
-    args
-        Arguments after ``git``.
-    cwd
-        Folder to run in.
-    stdin
-        What to write to its standard input.
-    accept
-        Exit statuses that are answers, not failures.
-
-    Raises
-    ------
-    EnvironmentFault
-        Git is not installed, or it failed; the first line of what it wrote to stderr is the evidence.
-    """
-    try:
-        done = subprocess.run(
-            _command(args),
-            cwd=cwd,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            env=_environment(),
-            check=False,
-        )
-    except FileNotFoundError as error:
-        if not cwd.is_dir():
-            raise
-        raise missing() from error
-    if done.returncode not in accept:
-        raise failed(args, done.stderr)
-    return done
-
-
-def start(args: Sequence[str], cwd: Path) -> subprocess.Popen[bytes]:
-    """Start git without waiting for it; what it says is to be read from its pipes.
-
-    Raises
-    ------
-    EnvironmentFault
-        Git is not installed.
-    """
-    try:
-        return subprocess.Popen(
-            _command(args),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-        )
-    except FileNotFoundError as error:
-        if not cwd.is_dir():
-            raise
-        raise missing() from error
-
-
-def _command(args: Sequence[str]) -> list[str]:
-    return ["git", "-c", "core.quotepath=off", *args]
-
-
-def _environment() -> dict[str, str]:
-    # a status that merely refreshes the index must not fight another git for index.lock
-    return os.environ | {"LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-
-
-def missing() -> EnvironmentFault:
-    """Return the error that says git is not installed."""
-    return EnvironmentFault(
-        "git is not installed",
-        code=Code.PROGRAM_MISSING,
-        evidence="no `git` on PATH",
-        hint="https://git-scm.com/downloads",
-    )
-
-
-def failed(args: Sequence[str], stderr: bytes) -> EnvironmentFault:
-    """Return the error that says what git complained of."""
-    lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:", "remote: error"))] or lines
-    verb = next((word for word in args if not word.startswith("-") and "=" not in word), "git")
-    hint = None
-    if any("tell me who you are" in line or "empty ident" in line for line in lines):
-        hint = 'git config --global user.name "Your Name" && git config --global user.email you@example.org'
-    elif any("dubious ownership" in line for line in lines):
-        hint = next((line.strip() for line in lines if "safe.directory" in line and "git config" in line), None)
-    return EnvironmentFault(
-        f"git {verb} failed", code=Code.PROGRAM_FAILED, evidence=telling[0].strip() if telling else None, hint=hint
-    )
-
-
-def git(args: Sequence[str], cwd: Path) -> str:
-    """Run git and return what it printed, without the last line end.
-
-    Raises
-    ------
-    EnvironmentFault
-        As :func:`run`.
-    """
-    return run(args, cwd).stdout.decode("utf-8", "surrogateescape").rstrip("\n")
-
-
-def _maybe(args: Sequence[str], cwd: Path) -> str | None:
-    done = run(args, cwd, accept=(0, 1, 2, 128))
-    return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n") if done.returncode == 0 else None
-
-
-def _paths(output: bytes) -> list[str]:
-    return [os.fsdecode(part) for part in output.split(b"\0") if part]
-
+__all__ = [
+    "COMMIT",
+    "STATUS",
+    "Change",
+    "Commit",
+    "add",
+    "ahead_behind",
+    "branch",
+    "changes",
+    "clone",
+    "commit",
+    "commit_of",
+    "config",
+    "contents",
+    "failed",
+    "files",
+    "files_at",
+    "git",
+    "head",
+    "merge_base",
+    "missing",
+    "parsed_changes",
+    "push",
+    "ref",
+    "remotes",
+    "resolve",
+    "run",
+    "set_config",
+    "show",
+    "start",
+    "tracked",
+    "upstream",
+]
 
 # --- where we are ---------------------------------------------------------------------------------------------------
 
@@ -153,7 +69,7 @@ def head(cwd: Path) -> Commit | None:
 
 def commit_of(revision: str, cwd: Path) -> Commit | None:
     """Return what a revision is, or None when there is no such revision."""
-    text = _maybe(["log", "-1", f"--format={COMMIT}", "--end-of-options", revision, "--"], cwd)
+    text = maybe(["log", "-1", f"--format={COMMIT}", "--end-of-options", revision, "--"], cwd)
     if not text:
         return None
     return Commit(*text.split("\0"))
@@ -161,17 +77,17 @@ def commit_of(revision: str, cwd: Path) -> Commit | None:
 
 def branch(cwd: Path) -> str | None:
     """Return the branch that is checked out; None on a detached HEAD."""
-    return _maybe(["symbolic-ref", "--short", "-q", "HEAD"], cwd)
+    return maybe(["symbolic-ref", "--short", "-q", "HEAD"], cwd)
 
 
 def upstream(cwd: Path) -> str | None:
     """Return the branch that the current one follows, such as ``origin/main``; None when it follows none."""
-    return _maybe(["rev-parse", "--abbrev-ref", "--symbolic-full-name", "@{upstream}"], cwd)
+    return maybe(["rev-parse", "--abbrev-ref", "--symbolic-full-name", "@{upstream}"], cwd)
 
 
 def ahead_behind(cwd: Path) -> tuple[int, int] | None:
     """Return how many commits the branch is ahead of and behind its upstream as last fetched; None without one."""
-    text = _maybe(["rev-list", "--left-right", "--count", "HEAD...@{upstream}"], cwd)
+    text = maybe(["rev-list", "--left-right", "--count", "HEAD...@{upstream}"], cwd)
     if text is None:
         return None
     ahead, behind = text.split()
@@ -193,7 +109,7 @@ def resolve(revision: str, cwd: Path) -> str:
     """
     oid = None
     if revision and "\n" not in revision and "\0" not in revision:
-        oid = _maybe(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], cwd)
+        oid = maybe(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], cwd)
     if oid is not None:
         return oid
     names = git(["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"], cwd).split()
@@ -208,7 +124,7 @@ def resolve(revision: str, cwd: Path) -> str:
 
 def ref(name: str, cwd: Path) -> str | None:
     """Return the object that a ref with its full name points to; None where there is no such ref."""
-    return _maybe(["rev-parse", "--verify", "--quiet", "--end-of-options", name], cwd)
+    return maybe(["rev-parse", "--verify", "--quiet", "--end-of-options", name], cwd)
 
 
 def merge_base(one: str, other: str, cwd: Path) -> str:
@@ -219,7 +135,7 @@ def merge_base(one: str, other: str, cwd: Path) -> str:
     UsageError
         There is no such revision, or they have nothing in common.
     """
-    found = _maybe(["merge-base", resolve(one, cwd), resolve(other, cwd)], cwd)
+    found = maybe(["merge-base", resolve(one, cwd), resolve(other, cwd)], cwd)
     if not found:
         raise UsageError(
             f"{one} and {other} have no commit in common",
@@ -264,18 +180,18 @@ def contents(objects: Sequence[str], cwd: Path) -> dict[str, bytes]:
 def files_at(revision: str, cwd: Path, below: str = "") -> list[str]:
     """Return every file of a revision below a folder, relative to the git root."""
     where = [below] if below not in ("", ".") else []
-    return _paths(run(["ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, "--", *where], cwd).stdout)
+    return paths(run(["ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, "--", *where], cwd).stdout)
 
 
 def files(cwd: Path, patterns: Iterable[str] = ()) -> list[str]:
     """Return the tracked and the untracked, not ignored files below a folder, relative to it."""
     found = run(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns], cwd)
-    return sorted(set(_paths(found.stdout)))
+    return sorted(set(paths(found.stdout)))
 
 
 def tracked(cwd: Path, patterns: Iterable[str] = ()) -> list[str]:
     """Return the tracked files below a folder, relative to it."""
-    return _paths(run(["ls-files", "-z", "--cached", "--", *patterns], cwd).stdout)
+    return paths(run(["ls-files", "-z", "--cached", "--", *patterns], cwd).stdout)
 
 
 # --- what changed ---------------------------------------------------------------------------------------------------
@@ -369,7 +285,7 @@ def push(cwd: Path, *args: str) -> None:
 
 def config(key: str, cwd: Path) -> str | None:
     """Return a setting, or None where it is not set."""
-    return _maybe(["config", "--get", key], cwd)
+    return maybe(["config", "--get", key], cwd)
 
 
 def set_config(key: str, value: str, cwd: Path) -> None:
