@@ -39,7 +39,13 @@ def _start(project: Path, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "emdvc", *arguments],
         cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        preexec_fn=_as_in_a_terminal,  # noqa: PLW1509 - this process has no threads
     )  # fmt: skip
+
+
+def _as_in_a_terminal() -> None:
+    # what a shell starts in its background ignores Ctrl-C, and so would all its children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _kill_when(process: subprocess.Popen[bytes], project: Path, pattern: str) -> bool:
