@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,12 +81,17 @@ def diff(
     calibration (what its numbers mean), values (the numbers), structure (shape, type, arrays). 0.2 MeV and 200 keV are
     no difference. Nothing is checked out; of the data only what differs is read, from the cache or the remote.
     """
+    from emdvc.cli.progress import shown
+    from emdvc.compare.numbers.values import Tolerance
+    from emdvc.compare.project import Asked
+
     drawn = pictures is not None or html is not None
     arguments = what or []
     # numbers are text until here: what typer checks numbers with takes longer to import than a comparison takes
     most = int(number(max_report, "--max-report", whole=True, least=1)) if max_report is not None else None
     given = number(rtol, "--rtol"), number(atol, "--atol"), int(number(ulp, "--ulp", whole=True))
-    with _asked(values, most, given, drawn=drawn) as asked:
+    with shown("comparing", None) as advance:
+        asked = Asked.to_show(values=values, drawn=drawn, tolerance=Tolerance(*given), max_report=most, advance=advance)
         if between:
             from emdvc.compare.project import compare_datasets
 
@@ -102,30 +105,6 @@ def diff(
     _answer(found, stat=stat, vendor=vendor, markdown=markdown, json=json)
     if exit_code and found:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _asked(
-    values: bool, max_report: int | None, tolerance: tuple[float, float, int], *, drawn: bool
-) -> Iterator[Asked]:
-    from emdvc.cli.progress import shown
-    from emdvc.compare.numbers.arrays import Reading
-    from emdvc.compare.numbers.values import Tolerance
-    from emdvc.compare.project import Asked
-
-    given = Tolerance(*tolerance)
-    if not values:
-        yield Asked(None, given)
-        return
-    # what is drawn is read whole where it is small; a terminal shows where on the scan something differs
-    with shown("comparing", None) as advance:
-        yield Asked(
-            Reading(max_report=max_report, draw=True, whole_below=_DRAWN if drawn else 0, advance=advance), given
-        )
-
-
-#: Arrays up to this many bytes are read whole to be drawn.
-_DRAWN = 64 << 20
 
 
 def _answer(found: ProjectDifference, *, stat: bool, vendor: bool, markdown: bool, json: bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,15 +11,12 @@ from emdvc.cli.plain import PlainCommand
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emdvc.compare.project import Asked
     from emdvc.compare.report.state import DatasetState, Report
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 #: How a report of emdvc begins: nothing else is overwritten.
 _HTML = "<!doctype html>"
-#: Arrays up to this many bytes are compared whole, so that they can be drawn whole.
-_DRAWN = 64 << 20
 
 
 @app.command(cls=PlainCommand)
@@ -51,7 +46,9 @@ def report(
     raw data are drawn where the data is here. With A..B numbers that may differ are read, as `emdvc diff` does.
     """
     from emdvc.cli import output
+    from emdvc.cli.progress import shown
     from emdvc.compare.naming import range_of
+    from emdvc.compare.project import Asked
     from emdvc.compare.report.gather import gather
     from emdvc.errors import UsageError
     from emdvc.history.project import Project
@@ -63,7 +60,8 @@ def report(
     targets = [_target(name) for name in (html, markdown_file) if name is not None]
     project = Project.find()
     before, revision = range_of(rev, project) or (None, rev)
-    with _asked(values and before is not None, drawn=html is not None) as asked:
+    with shown("comparing", None) as advance:
+        asked = Asked.to_show(values=values and before is not None, drawn=html is not None, advance=advance)
         found = gather(project, revision, before, asked=asked)
     if html is not None:
         _write(targets[0], _page(found))
@@ -94,19 +92,6 @@ def _page(report: Report) -> str:
             return drawn
 
         return as_html(report, draw=draw)
-
-
-@contextmanager
-def _asked(values: bool, *, drawn: bool) -> Iterator[Asked]:
-    from emdvc.cli.progress import shown
-    from emdvc.compare.numbers.arrays import Reading
-    from emdvc.compare.project import Asked
-
-    if not values:
-        yield Asked(None)
-        return
-    with shown("comparing", None) as advance:
-        yield Asked(Reading(draw=True, whole_below=_DRAWN if drawn else 0, advance=advance))
 
 
 def _target(name: str) -> Path:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from emdvc.compare.dataset import DatasetDifference, compare
 from emdvc.compare.leaves import keys_of
-from emdvc.compare.numbers.arrays import Reading
+from emdvc.compare.numbers.arrays import Advance, Reading
 from emdvc.compare.numbers.opening import Version, file_version, recorded_version, same_bytes, value_changes
 from emdvc.compare.numbers.values import Tolerance
 from emdvc.compare.pairing import chosen, plain_files, renamed
@@ -64,6 +64,10 @@ class ProjectDifference:
         }
 
 
+#: Arrays up to this many bytes are read whole to be drawn.
+_DRAWN = 64 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """How two revisions are compared.
@@ -78,6 +82,31 @@ class Asked:
 
     reading: Reading | None = Reading()  # noqa: RUF009 - a frozen value
     tolerance: Tolerance = Tolerance()  # noqa: RUF009 - a frozen value
+
+    @classmethod
+    def to_show(
+        cls,
+        *,
+        values: bool = True,
+        drawn: bool,
+        tolerance: Tolerance = Tolerance(),  # noqa: B008 - a frozen value
+        max_report: int | None = None,
+        advance: Advance | None = None,
+    ) -> Asked:
+        """Return how to compare what a person looks at.
+
+        Parameters
+        ----------
+        values
+            Whether numbers are read.
+        drawn
+            Whether pictures are drawn: small arrays are then read whole. A terminal shows where on the scan
+            something differs without that.
+        tolerance, max_report, advance
+            As in :class:`Reading`.
+        """
+        reading = Reading(max_report=max_report, draw=True, whole_below=_DRAWN if drawn else 0, advance=advance)
+        return cls(reading if values else None, tolerance)
 
 
 def compare_revisions(
@@ -169,6 +198,7 @@ class _Comparison:
     records: tuple[dict[PurePosixPath, Recorded], dict[PurePosixPath, Recorded]]
     asked: Asked
     settings: CompareSettings
+    objects: dict[Project, Objects] = field(default_factory=dict)
 
     def difference(self, was: PurePosixPath, path: PurePosixPath) -> DatasetDifference:
         """Return what differs of one dataset, which may have had another name."""
@@ -233,12 +263,18 @@ class _Comparison:
         if self.asked.reading is None or None in (*records, *sides):
             return found
         versions = [
-            recorded_version(Objects(snapshot.project), record, snapshot.revision, sidecar)
+            recorded_version(self._objects(snapshot.project), record, snapshot.revision, sidecar)
             for snapshot, record, sidecar in zip((self.old, self.new), records, sides, strict=True)
             if record is not None and sidecar is not None
         ]
         tolerance = self.settings.tolerance_for(found.path)
         return _with_values(found, versions[0], versions[1], replace(self.asked.reading, tolerance=tolerance))
+
+    def _objects(self, project: Project) -> Objects:
+        """Return the objects of a project; its settings are read once."""
+        if project not in self.objects:
+            self.objects[project] = Objects(project)
+        return self.objects[project]
 
     def _explained(self, found: DatasetDifference) -> DatasetDifference:
         """Add why a result changed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from emdvc.compare.dataset import DatasetDifference, compare
+from emdvc.compare.numbers.opening import same_bytes
 from emdvc.compare.settings import CompareSettings
 from emdvc.compare.verdict import Verdict
 from emdvc.errors import DataMissingError, EmdvcError
@@ -252,10 +252,6 @@ def _folder_difference(before: Path, after: Path) -> tuple[str, ...]:
         for file in folder.rglob("*")
         if file.is_file()
     }
-    differing = sorted(name for name in names if not _same_file(before / name, after / name))
+    differing = sorted(name for name in names if not same_bytes(before / name, after / name))
     rest = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
     return (f"{len(differing)} of {len(names)} files differ: {', '.join(differing[:_SHOWN])}{rest}",)
-
-
-def _same_file(first: Path, second: Path) -> bool:
-    return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)

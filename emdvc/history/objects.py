@@ -34,8 +34,6 @@ class Objects:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.cache = cache_folder(project)
-        #: md5 of every object that was fetched.
-        self.fetched: list[str] = []
 
     def here(self, md5s: Iterable[str]) -> bool:
         """Say whether the cache has all of these objects."""
@@ -60,11 +58,17 @@ class Objects:
         Raises
         ------
         DataMissingError, EnvironmentFault
-            As :meth:`ensure`.
+            As :meth:`ensure`; the list is corrupt.
         """
         self.ensure({md5: name}, name, remote=remote)
         files = dvc_manifest.manifest(self.cache, md5)
-        assert files is not None
+        if files is None:
+            raise DataMissingError(
+                f"the list of the files of {name} is corrupt",
+                code=Code.DATA_CORRUPT,
+                evidence=str(self.path(md5)),
+                hint="emdvc verify --bytes --repair puts a good copy back where there is one",
+            )
         return files
 
     def ensure(
@@ -124,7 +128,6 @@ class Objects:
                         hint="emdvc verify --bytes names every corrupt object",
                     )
                 self._keep(md5, file, copy=False)
-                self.fetched.append(md5)
 
     def _get(self, files: Mapping[str, Path], remote: str | None) -> list[str]:
         """Fetch objects side by side and return those that the remote does not have."""

@@ -8,13 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from emdvc.compare.numbers.arrays import Reading
 from emdvc.compare.numbers.values import Tolerance
 from emdvc.compare.project import Asked, ProjectDifference, compare_datasets, compare_revisions
 from emdvc.history.project import Project
-
-#: Arrays up to this many bytes are read whole, to be drawn.
-_DRAWN = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -85,8 +81,7 @@ def diff(
     >>> found = emdvc.diff("HEAD~1", "HEAD")  # doctest: +SKIP
     >>> found.verdict, [d.path for d in found.datasets]  # doctest: +SKIP
     """
-    reading = Reading(max_report=max_report, draw=True, whole_below=_DRAWN) if values else None
-    asked = Asked(reading, Tolerance(rtol, atol, ulp))
+    asked = Asked.to_show(values=values, drawn=True, tolerance=Tolerance(rtol, atol, ulp), max_report=max_report)
     if after is not None and repo is None and _is_dataset(before) and _is_dataset(after):
         return _shown(compare_datasets(os.fspath(before), os.fspath(after), asked=asked))
     here = Project.find(Path(project) if project is not None else None)

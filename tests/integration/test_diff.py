@@ -195,6 +195,15 @@ def test_a_corrupt_object_is_not_compared(history: Path, emdvc: Emdvc, tmp_path:
     found = answer(emdvc, clone, "HEAD~1", "HEAD", "--", "raw")["raw/scan.zarr"]
     assert "corrupt" in found["unread"] and found["values"] == []
 
+    # also where the list of a directory's files, in the cache, is none any more
+    pointer = (history / "raw" / "scan.zarr.dvc").read_text()
+    md5 = next(line.split()[-1] for line in pointer.splitlines() if line.endswith(".dir"))
+    listed = history / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    listed.chmod(0o644)
+    listed.write_text("{}")
+    found = answer(emdvc, history, "HEAD~1", "HEAD", "--", "raw")["raw/scan.zarr"]
+    assert "the list of the files of raw/scan.zarr@HEAD is corrupt" in found["unread"]
+
 
 @pytest.mark.server
 def test_from_an_s3_remote(tmp_path: Path, emdvc: Emdvc, s3_remote: str) -> None:

@@ -177,8 +177,7 @@ def _tallied(
             done += count
             if reading.advance is not None:
                 reading.advance(count)
-            found = tally.positions if positions else tally.differing
-            if reading.max_report is not None and found >= reading.max_report:
+            if reading.max_report is not None and tally.found >= reading.max_report:
                 return tally, False
             if done >= reading.limit:
                 return tally, False
@@ -186,7 +185,7 @@ def _tallied(
 
 
 def _prefetch(array: LazyArray, regions: Iterable[Region]) -> None:
-    prefetch: Any = getattr(array, "prefetch", None) or getattr(getattr(array, "guarded", None), "prefetch", None)
+    prefetch: Any = getattr(array, "prefetch", None)
     if prefetch is not None:
         prefetch(regions)
 

@@ -112,6 +112,11 @@ class Tally:
         return int(np.count_nonzero(self.changed)) if self.changed is not None else 0
 
     @property
+    def found(self) -> int:
+        """Probe positions that differ; of an array without them, numbers."""
+        return self.differing if self.changed is None else self.positions
+
+    @property
     def mean(self) -> float:
         """Mean of ``after - before`` over the differing numbers."""
         return self._sum / self._finite if self._finite else 0.0

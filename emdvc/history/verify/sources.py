@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from emdvc.errors import Code, DataMissingError
 from emdvc.history.cache_place import cache_folder
+from emdvc.history.dvc_manifest import parsed_list
 from emdvc.history.progress import Progress, silent
 from emdvc.history.project import Project
 from emdvc.history.recorded import Recorded
@@ -25,7 +26,6 @@ from emdvc.history.verify.copies import (
     read_copy,
     threads_for,
 )
-from emdvc.history.verify.wanted_objects import parsed_list
 
 
 class Sources:

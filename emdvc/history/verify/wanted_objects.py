@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from emdvc.errors import Code, DataMissingError, suggest
 from emdvc.formats import sidecar as sidecars
 from emdvc.history import git
+from emdvc.history.dvc_manifest import parsed_list
 from emdvc.history.project import Project
 from emdvc.history.recorded import Recorded, recorded
 from emdvc.history.snapshot import Snapshot
@@ -117,14 +117,6 @@ class Wanted:
     def size(self) -> int:
         """Recorded bytes of all, each object of the same md5 counted once."""
         return sum({out.md5: out.size or 0 for out in self.outs}.values())
-
-
-def parsed_list(content: bytes) -> dict[str, str] | None:
-    """Return the files of a directory and their md5, from DVC's list of them; None where it is no such list."""
-    try:
-        return {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(content)}
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def wanted(project: Project, revisions: Sequence[str | None], paths: Sequence[PurePosixPath] = ()) -> Wanted:
