@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from command_line import Emdvc
 from own_machine import own_machine
+from s3_servers import ceph_s3  # noqa: F401 - fixture
 from servers import s3_remote, s3_server, ssh_remote  # noqa: F401 - fixtures
+from ssh_dav_servers import apache, shared_ssh_server, ssh_server, wsgidav  # noqa: F401 - fixtures
+from web_servers import nginx, plain_web  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
 

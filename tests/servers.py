@@ -94,6 +94,7 @@ def ssh_remote(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
         _wait_for(port, process, log)
         (state / ".ssh").mkdir()
         (state / ".ssh" / "config").write_text(f"Host 127.0.0.1\n  IdentityFile {state / 'user'}\n")
+        (state / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{port} {(state / 'host.pub').read_text()}")
         monkeypatch.setenv("HOME", str(state))
         yield f"ssh://{getpass.getuser()}@127.0.0.1:{port}{state / 'store'}"
     finally:
