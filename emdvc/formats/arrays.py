@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import threading
-from io import FileIO
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emdvc.errors import FormatError
+from emdvc.formats.binary_array import BinaryArray, contiguous_chunks
+from emdvc.formats.byte_source import ByteSource
 from emdvc.formats.contract import Region
 from emdvc.formats.region import extent
+from emdvc.formats.strides import Placement, packed_strides, strided
 from emdvc.formats.views import Flipped, Guarded, Joined, Reshaped, Squeezed, Transposed
 
 if TYPE_CHECKING:
@@ -40,24 +40,10 @@ __all__ = [
     "contiguous_chunks",
 ]
 
-#: Bytes that a piece of an unchunked array holds, about.
-PIECE = 64 << 10
+#: Chunks of one read whose places in an HDF5 file are looked up, so that they are fetched together, at most.
+_LOOKED_UP = 4096
 #: One HDF5 library serves all files of a process, and it is not thread safe: one lock for all of them.
 HDF5_LOCK = threading.RLock()
-
-
-def contiguous_chunks(shape: tuple[int, ...], itemsize: int, piece: int = PIECE) -> tuple[int, ...]:
-    """Return the pieces of an array without chunks: the fewest trailing axes that hold about `piece` bytes."""
-    chunks = [1] * len(shape)
-    held = itemsize
-    for axis in range(len(shape) - 1, -1, -1):
-        # the two fastest axes belong together (a frame), unless they are far too large
-        room = max(1, (4 << 20 if axis >= len(shape) - 2 else piece) // max(held, 1))
-        chunks[axis] = max(1, min(shape[axis], room))
-        held *= chunks[axis]
-        if chunks[axis] < shape[axis] or held >= piece:
-            break
-    return tuple(chunks)
 
 
 class MemoryArray:
@@ -79,10 +65,19 @@ class MemoryArray:
 
 
 class Hdf5Array:
-    """A dataset of an open HDF5 file."""
+    """A dataset of an open HDF5 file.
 
-    def __init__(self, dataset: Any) -> None:
+    Parameters
+    ----------
+    dataset
+        Of h5py.
+    source
+        The file's bytes, where they are fetched as they are needed.
+    """
+
+    def __init__(self, dataset: Any, source: ByteSource | None = None) -> None:
         self._dataset = dataset
+        self._source = source
         self.shape: tuple[int, ...] = tuple(int(n) for n in dataset.shape)
         self.dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
         self.chunks: tuple[int, ...] = (
@@ -95,9 +90,46 @@ class Hdf5Array:
         """Return one region; reads of all HDF5 files of the process take turns."""
         values = np.empty(extent(region), self.dtype)
         if values.size:
+            if self._source is not None:
+                self._source.prefetch(self._spans(region))
             with HDF5_LOCK:
                 self._dataset.read_direct(values, region if region else ())
         return values
+
+    def begin(self, regions: Iterable[Region]) -> None:
+        """Begin to fetch some regions, where they are not here."""
+        if self._source is not None:
+            self._source.prefetch([span for region in regions for span in self._spans(region)])
+
+    def placement(self) -> Placement:
+        """Return where the numbers lie: in the file itself, where they follow one another, else by the dataset's name.
+
+        Numbers in chunks are found by HDF5 alone.
+        """
+        with HDF5_LOCK:
+            file, name = self._dataset.file.filename, self._dataset.name
+            offset = self._dataset.id.get_offset() if not self._dataset.chunks and not self._dataset.external else None
+            stored = self._dataset.dtype
+        if offset is None or stored.kind not in "iuf":
+            return [{"file": file, "dataset": name}]
+        return strided(file, stored, offset, self.shape, packed_strides(self.shape, stored.itemsize))
+
+    def _spans(self, region: Region) -> list[tuple[int, int]]:
+        """Return where the chunks of a region lie in the file; none where there are too many to look up."""
+        if not self._dataset.chunks:
+            return []
+        ranges = [
+            range(part.start // n * n, part.stop, n) for part, n in zip(region, self._dataset.chunks, strict=True)
+        ]
+        if math.prod(len(one) for one in ranges) > _LOOKED_UP:
+            return []
+        spans = []
+        with HDF5_LOCK:
+            for place in itertools.product(*ranges):
+                info = self._dataset.id.get_chunk_info_by_coord(place)
+                if info.byte_offset is not None:  # else it was never written
+                    spans.append((info.byte_offset, info.byte_offset + info.size))
+        return spans
 
 
 class ZarrArray:
@@ -143,129 +175,8 @@ class DaskArray:
         values = self._array[region].compute(scheduler="synchronous")
         return np.array(values, self.dtype, order="C", copy=True).reshape(extent(region))
 
+    def placement(self) -> Placement | None:
+        """Return where the numbers lie, where every block is a view on a mapped file; else None."""
+        from emdvc.formats.mapped import placement_of
 
-class BinaryArray:
-    """Numbers that lie in a file one after the other, read by position.
-
-    Not mapped: the pages of a mapped file count as the program's own memory, and a scan larger than memory would
-    seem to be held whole.
-
-    Parameters
-    ----------
-    path
-        The file.
-    shape, dtype
-        Of the array, slowest dimension first; `dtype` with the byte order of the file.
-    offset
-        Bytes before the first number.
-    gap
-        Bytes between one position of the first dimension and the next (a header before each frame).
-
-    Raises
-    ------
-    FormatError
-        The file ends before the array does.
-    """
-
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int = 0, gap: int = 0) -> None:
-        self._path = path
-        self._stored = np.dtype(dtype)
-        self._offset = offset
-        self.shape = tuple(int(n) for n in shape)
-        self.dtype: np.dtype[Any] = self._stored.newbyteorder("=")
-        self.chunks = contiguous_chunks(self.shape, self.dtype.itemsize)
-        strides = [self._stored.itemsize] * len(self.shape)
-        for axis in range(len(self.shape) - 2, -1, -1):
-            strides[axis] = strides[axis + 1] * self.shape[axis + 1]
-        if strides:
-            strides[0] += gap
-        self._strides = tuple(strides)
-        self._gap = gap
-        needed = offset + self._span(tuple(slice(0, n) for n in self.shape))
-        size = path.stat().st_size
-        if size < needed:
-            raise FormatError(
-                f"{path} is truncated",
-                evidence=f"an array of shape {self.shape}, {self._stored.str} from byte {offset} needs {needed} bytes; "
-                f"the file has {size}",
-            )
-        self._file = _Positioned(path)
-
-    def read(self, region: Region) -> NDArray[Any]:
-        """Return one region."""
-        values = np.empty(extent(region), self._stored)
-        if values.size:
-            outer = self._outer(region)
-            inner = region[outer:]
-            span = self._span(inner)
-            size = math.prod(extent(inner)) * self._stored.itemsize
-            base = sum(part.start * stride for part, stride in zip(inner, self._strides[outer:], strict=True))
-            for index in itertools.product(*(range(n) for n in extent(region[:outer]))):
-                place = base + sum(
-                    (part.start + i) * stride
-                    for part, i, stride in zip(region[:outer], index, self._strides[:outer], strict=True)
-                )
-                target = values[index] if index else values
-                self._read_block(target, self._offset + place, span, size, outer)
-        return values.astype(self.dtype, copy=False)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _read_block(self, target: NDArray[Any], place: int, span: int, size: int, outer: int) -> None:
-        if span == size:
-            self._file.read_into(target.reshape(-1).view("u1").data, place)
-            return
-        # one read of the span, the wanted samples picked out of it: cheaper than a read for each run of samples
-        raw = np.empty(span, "u1")
-        self._file.read_into(raw.data, place)
-        strided = np.ndarray(target.shape, self._stored, raw.data, 0, self._strides[outer:])
-        target[...] = strided
-
-    def _outer(self, region: Region) -> int:
-        """Return how many leading axes are looped over: the span of the others is read at once, 4 MiB at most."""
-        for outer in range(len(region)):
-            inner = region[outer:]
-            span = self._span(inner)
-            size = math.prod(extent(inner)) * self._stored.itemsize
-            if span == size or (span <= 4 << 20 and span <= 64 * size):
-                return outer
-        return max(0, len(region) - 1)
-
-    def _span(self, inner: Region) -> int:
-        if any(part.stop <= part.start for part in inner):
-            return 0
-        strides = self._strides[len(self._strides) - len(inner) :]
-        last = sum((n - 1) * stride for n, stride in zip(extent(inner), strides, strict=True))
-        return last + self._stored.itemsize
-
-
-class _Positioned:
-    """A file that many threads read at positions of their own."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: FileIO = path.open("rb", buffering=0)
-        self._lock = threading.Lock()
-
-    def read_into(self, target: memoryview, place: int) -> None:
-        done = 0
-        while done < len(target):
-            count = self._some(target[done:], place + done)
-            if count == 0:
-                raise FormatError(
-                    f"{self._path} ends too early",
-                    evidence=f"{len(target) - done} bytes are missing at byte {place + done}",
-                )
-            done += count
-
-    def _some(self, target: memoryview, place: int) -> int:
-        if hasattr(os, "preadv"):
-            return os.preadv(self._file.fileno(), [target], place)
-        with self._lock:  # Windows, macOS: one position for the whole file
-            self._file.seek(place)
-            return self._file.readinto(target) or 0
-
-    def close(self) -> None:
-        self._file.close()
+        return placement_of(self._array) if self._array is not None else None

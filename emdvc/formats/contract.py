@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from emdvc.formats.store_source import StoreSource
+
 Region = tuple[slice, ...]
 
 
@@ -68,6 +70,8 @@ class ReadOptions:
         Of a headerless raw file: shape of the whole array, number type with byte order (``<u2``), bytes to skip.
     dims
         Names of the main array's dimensions, slowest first, where the file does not say them or says them wrong.
+    store
+        Where the files of a Zarr store come from that do not lie in its folder; no person says that.
     """
 
     reader: str | None = None
@@ -78,6 +82,7 @@ class ReadOptions:
     dtype: str | None = None
     offset: int = 0
     dims: tuple[str, ...] | None = None
+    store: StoreSource | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return only what was said, as plain values: the sidecar keeps it so that the file opens the same again."""

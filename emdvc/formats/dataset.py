@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emdvc.errors import Code, FormatError
 from emdvc.formats import registry
@@ -18,6 +19,23 @@ from emdvc.model.sidecar import Sidecar, calibrate
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+#: Size of a dask chunk: several chunks of a file, so that tasks are few, and many dask chunks fit into memory.
+_DASK_CHUNK = "32MiB"
+
+
+class AnySource(Protocol):
+    """A dataset that opens itself when its numbers are wanted, in another process too."""
+
+    def opened(self) -> tuple[Opened, Sidecar]:
+        """Return the open dataset and its sidecar."""
+
+    def array(self, name: str) -> LazyArray:
+        """Return one of its arrays."""
+
+    def close(self) -> None:
+        """Release its files."""
 
 
 def locate(path: Path | str) -> tuple[Path, str | None]:
@@ -61,51 +79,102 @@ def open_lazy(
     options = options or kept
     if signal is not None:
         options = replace(options, signal=signal)
-    opened = registry.open_file(data, options)
-    try:
-        if sidecar is None:
-            from emdvc.formats.describe import describe
+    return with_sidecar(registry.open_file(data, options), sidecar, options, str(data))
 
-            sidecar = describe(opened, options=options, files=[], digests={}).resolved()
-            opened.axes = {dim: calibrate(axis, opened.record) for dim, axis in opened.axes.items()}
-            opened.record = sidecar.record
-        else:
-            opened = _as_recorded(opened, sidecar, data)
+
+def with_sidecar(opened: Opened, sidecar: Sidecar | None, options: ReadOptions, name: str) -> tuple[Opened, Sidecar]:
+    """Give an open file the axes and the record of its sidecar, or make a sidecar of its own ones.
+
+    Parameters
+    ----------
+    opened
+        The file; closed when an error is raised.
+    sidecar
+        What is known of it, resolved; None where it has none.
+    options
+        How it was read.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    FormatError
+        The sidecar speaks of other arrays.
+    """
+    try:
+        if sidecar is not None:
+            return _as_recorded(opened, sidecar, name), sidecar
+        from emdvc.formats.describe import describe
+
+        sidecar = describe(opened, options=options, files=[], digests={}).resolved()
+        opened.axes = {dim: calibrate(axis, opened.record) for dim, axis in opened.axes.items()}
+        opened.record = sidecar.record
     except BaseException:
         opened.close()
         raise
     return opened, sidecar
 
 
-def open_dataset(path: Path | str, *, signal: str | None = None, chunks: Any = None, **options: Any) -> xr.Dataset:
-    """Open a dataset as a lazily read xarray.Dataset with named, calibrated dimensions.
+def open_dataset(
+    path: Path | str,
+    rev: str | None = None,
+    repo: str | None = None,
+    remote: str | None = None,
+    *,
+    signal: str | None = None,
+    chunks: Any = "auto",
+    **options: Any,
+) -> xr.Dataset:
+    """Open a dataset as a lazily read xarray.Dataset with named, calibrated dimensions; its data need not be here.
 
     Every dimension has a coordinate with a ``units`` attribute (``px`` when uncalibrated); the acquisition record
-    stands in ``attrs``, quantities as ``{value, unit, origin}``.
+    stands in ``attrs``, quantities as ``{value, unit, origin}``. What is not here is fetched from the project's remote
+    when it is read, checked, and kept in DVC's cache.
 
     Parameters
     ----------
     path
-        As for :func:`open_lazy`.
+        Data file, Zarr store, set directory, sidecar, ``.dvc`` pointer, or ``file.h5::/inner``; may end in
+        ``@REVISION``. With `repo`, relative to the project there.
+    rev
+        Any name of a commit that git knows; by default what lies in the workspace, or is recorded there.
+    repo
+        Another git repository: a folder, or any URL that git clones.
+    remote
+        Remote to ask for what is not here; by default the one that the dataset is kept on.
     signal
         Name of the one array that is meant; by default all.
     chunks
-        As for :func:`xarray.open_dataset`; by default no dask.
+        As for :func:`xarray.open_dataset`. By default dask arrays in pieces of a few of the file's own chunks; with
+        None no dask: numpy arrays that are read when they are indexed.
     options
         Fields of :class:`emdvc.formats.contract.ReadOptions`, such as ``scan_shape=(64, 64)``.
 
     Raises
     ------
     FormatError, DataMissingError, MetadataError
-        As :func:`open_lazy`.
+        As :func:`open_lazy`; data is neither here nor on the remote, or corrupt there.
+    UsageError, ProjectError, EnvironmentFault
+        There is no such revision; the path lies in no project; the repository or the remote does not answer.
     """
     import xarray as xr
 
-    given = {key: value for key, value in options.items() if value is not None}
-    return xr.open_dataset(str(path), engine="emdvc", chunks=chunks, signal=signal, **given)
+    from emdvc.formats.xarray_backend import read_options
+
+    said = read_options(options)
+    meant = recorded_source(str(path), rev=rev, repo=repo, remote=remote, options=said, signal=signal)
+    # a recorded dataset as it is, not by its name: dask must not take two revisions for the same
+    what: Any = str(path) if meant is None else meant
+    how: dict[str, Any] = {"signal": signal, **options} if meant is None else {}
+    if chunks != "auto":
+        return xr.open_dataset(what, engine="emdvc", chunks=chunks, **how)
+    import dask
+
+    with dask.config.set({"array.chunk-size": _DASK_CHUNK}):
+        return xr.open_dataset(what, engine="emdvc", chunks=chunks, **how)
 
 
-def as_dataset(source: Source) -> xr.Dataset:
+def as_dataset(source: AnySource) -> xr.Dataset:
     """Return the xarray.Dataset of a dataset on disk; its arrays are read when they are indexed."""
     import numpy as np
     import xarray as xr
@@ -147,14 +216,14 @@ def attributes(record: Record) -> dict[str, Any]:
     return plain
 
 
-def _as_recorded(opened: Opened, sidecar: Sidecar, data: Path) -> Opened:
+def _as_recorded(opened: Opened, sidecar: Sidecar, name: str) -> Opened:
     """Give an open file the axes and the record of its sidecar; they must speak of the same arrays."""
     axes: dict[str, Axis] = {}
     for variable in opened.variables:
         info = sidecar.variables.get(variable.name)
         if info is not None and (variable.array.shape != info.shape or variable.dims != info.dims):
             raise _other_file(
-                data,
+                name,
                 f"{variable.name} has {dict(zip(variable.dims, variable.array.shape, strict=True))}, "
                 f"the sidecar says {dict(zip(info.dims, info.shape, strict=True))}",
             )
@@ -163,7 +232,7 @@ def _as_recorded(opened: Opened, sidecar: Sidecar, data: Path) -> Opened:
             if axis is None:
                 axis = calibrate(opened.axes[dim], sidecar.record)
             if axis.size != size or (axis.values is not None and len(axis.values.values) != size):
-                raise _other_file(data, f"{dim} has {size} samples, the sidecar says {axis.size}")
+                raise _other_file(name, f"{dim} has {size} samples, the sidecar says {axis.size}")
             axes[dim] = axis
     variables = list(opened.variables)
     if sidecar.main:
@@ -171,12 +240,12 @@ def _as_recorded(opened: Opened, sidecar: Sidecar, data: Path) -> Opened:
     return replace(opened, variables=tuple(variables), axes=axes, record=sidecar.record)
 
 
-def _other_file(data: Path, evidence: str) -> FormatError:
+def _other_file(name: str, evidence: str) -> FormatError:
     return FormatError(
-        f"{data} is not the file that its sidecar speaks of",
+        f"{name} is not the file that its sidecar speaks of",
         code=Code.FORMAT_BROKEN,
         evidence=evidence,
-        hint=f"`git diff {sidecars.path_of(data).name}` shows a changed sidecar; `dvc checkout` brings the data back",
+        hint="`git diff` shows a changed sidecar; `dvc checkout` brings the data back",
     )
 
 
@@ -214,12 +283,36 @@ class Source:
         self.__init__(*state)  # type: ignore[misc]
 
 
-def source_of(path: str, options: ReadOptions | None, signal: str | None) -> Source:
-    """Return a dataset on disk, not yet open."""
-    return Source(path, options, signal)
+def recorded_source(
+    path: str,
+    *,
+    rev: str | None = None,
+    repo: str | None = None,
+    remote: str | None = None,
+    options: ReadOptions | None = None,
+    signal: str | None = None,
+) -> AnySource | None:
+    """Return a dataset as it was recorded, not yet open; None where it is to be read as it lies there.
+
+    Parameters
+    ----------
+    path, rev, repo, remote, signal
+        As for :func:`open_dataset`.
+    options
+        How to read; by default as the sidecar says.
+
+    Raises
+    ------
+    UsageError, ProjectError, DataMissingError, EnvironmentFault
+        As :func:`open_dataset`.
+    """
+    # by name: what reads formats must not reach up to what knows git and DVC
+    finding = import_module("emdvc.history.lazy.finding")
+    found: AnySource | None = finding.recorded_source(path, rev, repo, remote, options, signal)
+    return found
 
 
-def _backend_array(source: Source, name: str, array: LazyArray) -> Any:
+def _backend_array(source: AnySource, name: str, array: LazyArray) -> Any:
     from emdvc.formats.xarray_array import EmdvcArray
 
     return EmdvcArray(source, name, array.shape, array.dtype)

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emdvc.formats.contract import LazyArray
 from emdvc.formats.threads import in_order
@@ -38,7 +38,19 @@ Advance = Callable[[int], None]
 Digests = list[tuple[int, bytes]]
 
 
-def content_digest(array: LazyArray, *, threads: int | None = None, advance: Advance | None = None) -> str:
+class Kept(Protocol):
+    """Blocks whose digests are known from an earlier call that was killed."""
+
+    def get(self, lead: tuple[slice, ...]) -> Digests | None:
+        """Return those of a block; None where they are not known."""
+
+    def keep(self, lead: tuple[slice, ...], digests: Digests) -> None:
+        """Keep those of a block."""
+
+
+def content_digest(
+    array: LazyArray, *, threads: int | None = None, advance: Advance | None = None, kept: Kept | None = None
+) -> str:
     """Return the content digest of an array that is still in its file.
 
     Parameters
@@ -49,6 +61,8 @@ def content_digest(array: LazyArray, *, threads: int | None = None, advance: Adv
         Number of threads; by default as many as there are cores, 16 at most. The digest does not depend on it.
     advance
         Called with the number of bytes done since the last call; from one thread at a time.
+    kept
+        Blocks that need not be read; how an array is cut into blocks follows from the number of threads.
 
     Raises
     ------
@@ -68,7 +82,7 @@ def content_digest(array: LazyArray, *, threads: int | None = None, advance: Adv
     if layout.units == 0:
         return PREFIX + total.hexdigest()
     # a result is a few digests: results may wait, but reads beyond the threads' own may not pile up
-    found = in_order(lambda lead: _digests(array, layout, lead, done), layout.blocks(), threads)
+    found = in_order(lambda lead: _known_or_read(array, layout, lead, done, kept), layout.blocks(), threads)
     for digests in layout.in_order(found):
         total.update(digests)
     return PREFIX + total.hexdigest()
@@ -88,13 +102,25 @@ def array_digest(values: NDArray[Any]) -> str:
     return PREFIX + total.hexdigest()
 
 
-def file_sha256(path: Path, advance: Advance | None = None) -> str:
-    """Return the SHA-256 of a file's bytes as hex digits."""
+def file_sha256(path: Path, advance: Advance | None = None, also: Callable[[memoryview], None] | None = None) -> str:
+    """Return the SHA-256 of a file's bytes as hex digits.
+
+    Parameters
+    ----------
+    path
+        The file.
+    advance
+        Called with the number of bytes done since the last call.
+    also
+        Called with the bytes, one part after the other: what else is to be known of them needs no second pass.
+    """
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(1 << 20))
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
             digest.update(buffer[:count])
+            if also is not None:
+                also(buffer[:count])
             if advance is not None:
                 advance(count)
     return digest.hexdigest()
@@ -209,6 +235,18 @@ class _Layout:
                 if missing == 0:
                     first += len(band) // 32
                     yield bytes(band)
+
+
+def _known_or_read(
+    array: LazyArray, layout: _Layout, lead: tuple[slice, ...], done: Advance, kept: Kept | None
+) -> Digests:
+    known = kept.get(lead) if kept is not None else None
+    if known is not None:
+        return known
+    found = _digests(array, layout, lead, done)
+    if kept is not None:
+        kept.keep(lead, found)
+    return found
 
 
 def _digests(array: LazyArray, layout: _Layout, lead: tuple[slice, ...], done: Advance) -> Digests:

@@ -122,7 +122,8 @@ class StoredArray:
         raw = np.empty([self.chunk[axis] for axis in order], encoded.dtype)
         copy_in_parts(raw.transpose([order.index(axis) for axis in range(len(order))]), values, order)
         flat = raw.reshape(-1).view(np.uint8)
-        return self.codec.encode(flat) if self.codec is not None else flat.data
+        content = self.codec.encode(flat) if self.codec is not None else flat.data
+        return Crc32c().encode(content) if self.shard is not None else content
 
     def _codecs(self) -> list[dict[str, Any]]:
         codecs: list[dict[str, Any]] = []
@@ -133,6 +134,8 @@ class StoredArray:
             codecs.append(self.codec.to_dict())
         if self.shard is None:
             return codecs
+        # the md5 that DVC knows is that of the whole file: who reads one chunk of it checks this
+        codecs.append(Crc32c().to_dict())
         configuration = {
             "chunk_shape": list(self.chunk),
             "codecs": codecs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from emdvc.errors import Code, EmdvcError, FormatError
 from emdvc.formats.contract import LazyArray, Region
 from emdvc.formats.region import extent
+from emdvc.formats.strides import Placement, viewed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,16 +52,27 @@ class Reshaped:
             min(ny, max(1, run // max(nx, 1))), max(1, min(run, nx)), *source.chunks[lead:],
         )  # fmt: skip
 
+    def placement(self) -> Placement | None:
+        """Return where the numbers lie; None where that is not known."""
+        return viewed(self._source, {"scan": list(self.shape[:2]), "lead": self._lead})
+
     def read(self, region: Region) -> NDArray[Any]:
         """Return one region."""
         (rows, columns), rest = region[:2], region[2:]
         nx = self.shape[1]
         if columns.stop - columns.start == nx:
             return self._run(rows.start * nx, rows.stop * nx, rest).reshape(extent(region))
+        if self._lead == 1:
+            # the lines of a part of the scan are read one by one: what is not here comes side by side
+            begin(self._source, self._lines(rows, columns, rest))
         values = np.empty(extent(region), self.dtype)
         for row in range(rows.start, rows.stop):
             values[row - rows.start] = self._run(row * nx + columns.start, row * nx + columns.stop, rest)
         return values
+
+    def _lines(self, rows: slice, columns: slice, rest: Region) -> list[Region]:
+        starts = [row * self.shape[1] for row in range(rows.start, rows.stop)]
+        return [(slice(start + columns.start, start + columns.stop), *rest) for start in starts]
 
     def _run(self, start: int, stop: int, rest: Region) -> NDArray[Any]:
         """Return the frames from number `start` up to `stop`, in the order of the file."""
@@ -92,13 +104,23 @@ class Flipped:
         self.dtype: np.dtype[Any] = source.dtype
         self.chunks: tuple[int, ...] = source.chunks
 
+    def placement(self) -> Placement | None:
+        """Return where the numbers lie; None where that is not known."""
+        return viewed(self._source, {"flip": sorted(self._axes)})
+
     def read(self, region: Region) -> NDArray[Any]:
         """Return one region."""
-        mirrored = tuple(
+        return np.ascontiguousarray(np.flip(self._source.read(self._mirrored(region)), tuple(self._axes)))
+
+    def begin(self, regions: Iterable[Region]) -> None:
+        """Begin to fetch some regions."""
+        begin(self._source, [self._mirrored(region) for region in regions])
+
+    def _mirrored(self, region: Region) -> Region:
+        return tuple(
             slice(n - part.stop, n - part.start) if axis in self._axes else part
             for axis, (part, n) in enumerate(zip(region, self.shape, strict=True))
         )
-        return np.ascontiguousarray(np.flip(self._source.read(mirrored), tuple(self._axes)))
 
 
 class Transposed:
@@ -110,12 +132,23 @@ class Transposed:
         self.dtype: np.dtype[Any] = source.dtype
         self.chunks: tuple[int, ...] = tuple(source.chunks[axis] for axis in order)
 
+    def placement(self) -> Placement | None:
+        """Return where the numbers lie; None where that is not known."""
+        return viewed(self._source, {"transpose": list(self._order)})
+
     def read(self, region: Region) -> NDArray[Any]:
         """Return one region."""
+        return np.ascontiguousarray(self._source.read(self._inner(region)).transpose(self._order))
+
+    def begin(self, regions: Iterable[Region]) -> None:
+        """Begin to fetch some regions."""
+        begin(self._source, [self._inner(region) for region in regions])
+
+    def _inner(self, region: Region) -> Region:
         inner = [slice(0, 0)] * len(region)
         for axis, part in zip(self._order, region, strict=True):
             inner[axis] = part
-        return np.ascontiguousarray(self._source.read(tuple(inner)).transpose(self._order))
+        return tuple(inner)
 
 
 class Squeezed:
@@ -130,12 +163,24 @@ class Squeezed:
         self.dtype: np.dtype[Any] = source.dtype
         self.chunks: tuple[int, ...] = tuple(source.chunks[axis] for axis in self._kept)
 
+    def placement(self) -> Placement | None:
+        """Return where the numbers lie; None where that is not known."""
+        left_out = [axis for axis in range(len(self._source.shape)) if axis not in self._kept]
+        return viewed(self._source, {"squeeze": left_out})
+
     def read(self, region: Region) -> NDArray[Any]:
         """Return one region."""
+        return self._source.read(self._inner(region)).reshape(extent(region))
+
+    def begin(self, regions: Iterable[Region]) -> None:
+        """Begin to fetch some regions."""
+        begin(self._source, [self._inner(region) for region in regions])
+
+    def _inner(self, region: Region) -> Region:
         inner = [slice(0, 1)] * len(self._source.shape)
         for axis, part in zip(self._kept, region, strict=True):
             inner[axis] = part
-        return self._source.read(tuple(inner)).reshape(extent(region))
+        return tuple(inner)
 
 
 class Joined:
@@ -154,6 +199,11 @@ class Joined:
         self.shape: tuple[int, ...] = (sum(s.shape[0] for s in sources), *first.shape[1:])
         self.dtype: np.dtype[Any] = first.dtype
         self.chunks: tuple[int, ...] = first.chunks
+
+    def placement(self) -> Placement | None:
+        """Return where the numbers lie; None where that is not known of a part."""
+        parts = [source.placement() if hasattr(source, "placement") else None for source in self._sources]
+        return None if any(part is None for part in parts) else [{"join": parts}]
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return one region."""
@@ -181,6 +231,10 @@ class Guarded:
         """The array itself."""
         return self._source
 
+    def placement(self) -> Placement | None:
+        """Return where the numbers lie; None where that is not known."""
+        return self._source.placement() if hasattr(self._source, "placement") else None
+
     def read(self, region: Region) -> NDArray[Any]:
         """Return one region.
 
@@ -200,6 +254,13 @@ class Guarded:
                 evidence=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
                 hint="the file is truncated or damaged: fetch it again and compare its size with the original",
             ) from error
+
+
+def begin(array: LazyArray, regions: Iterable[Region]) -> None:
+    """Begin to fetch some regions of an array whose bytes come from far away; nothing of any other."""
+    method: Any = getattr(array, "begin", None)
+    if method is not None:
+        method(regions)
 
 
 def _scan_hint(frames: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xarray.backends import BackendEntrypoint
@@ -26,8 +25,11 @@ class EmdvcBackend(BackendEntrypoint):
     open_dataset_parameters = (
         "filename_or_obj",
         "drop_variables",
+        "rev",
+        "repo",
+        "remote",
         "signal",
-        *(field.name for field in fields(ReadOptions) if field.name != "signal"),
+        *(field.name for field in fields(ReadOptions) if field.name not in ("signal", "store")),
     )
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
@@ -46,19 +48,34 @@ class EmdvcBackend(BackendEntrypoint):
         filename_or_obj: Any,
         *,
         drop_variables: str | Iterable[str] | None = None,
+        rev: str | None = None,
+        repo: str | None = None,
+        remote: str | None = None,
         signal: str | None = None,
         **options: Any,
     ) -> xr.Dataset:
         """Open a dataset; `options` are the fields of :class:`emdvc.formats.contract.ReadOptions`.
 
+        Parameters
+        ----------
+        filename_or_obj
+            A path, as for :func:`emdvc.formats.dataset.open_dataset`, or a dataset that is meant already.
+        rev, repo, remote, signal
+            As there.
+        drop_variables
+            Arrays to leave out.
+
         Raises
         ------
-        FormatError, DataMissingError, MetadataError
-            As :func:`emdvc.formats.dataset.open_lazy`.
+        UsageError, ProjectError, DataMissingError, FormatError, MetadataError, EnvironmentFault
+            As :func:`emdvc.formats.dataset.open_dataset`.
         """
-        path = os.fspath(filename_or_obj) if not isinstance(filename_or_obj, Path) else str(filename_or_obj)
-        given = {key: value for key, value in options.items() if value is not None}
-        source = dataset.source_of(path, read_options(given), signal)
+        if isinstance(filename_or_obj, str | os.PathLike):
+            path, said = os.fspath(filename_or_obj), read_options(options)
+            source = dataset.recorded_source(path, rev=rev, repo=repo, remote=remote, options=said, signal=signal)
+            source = source or dataset.Source(path, said, signal)
+        else:
+            source = filename_or_obj
         opened = dataset.as_dataset(source)
         if drop_variables is not None:
             names = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables)
@@ -66,6 +83,7 @@ class EmdvcBackend(BackendEntrypoint):
         return opened
 
 
-def read_options(given: dict[str, Any]) -> ReadOptions | None:
+def read_options(said: dict[str, Any]) -> ReadOptions | None:
     """Return the options that keyword arguments say; None when there are none, so that the sidecar's hold."""
+    given = {key: value for key, value in said.items() if value is not None}
     return ReadOptions.from_dict(given) if given else None

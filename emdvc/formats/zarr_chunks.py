@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emdvc.errors import FormatError
+from emdvc.errors import EmdvcError, FormatError
 from emdvc.formats.contract import Region
-from emdvc.formats.zarr_codecs import ByteCodec, decode_into
+from emdvc.formats.store_source import StoredFile, StoreSource
+from emdvc.formats.zarr_codecs import ByteCodec, Crc32c, decode_into
 from emdvc.formats.zarr_keys import ChunkKeys, pieces
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ class Encoded:
     def nbytes(self) -> int:
         """Bytes of a chunk, not compressed."""
         return math.prod(self.chunk) * self.dtype.itemsize
+
+    @property
+    def checked(self) -> bool:
+        """Whether a checksum over all that is stored comes with it."""
+        return bool(self.codecs) and isinstance(self.codecs[-1], Crc32c)
 
     def decode(self, content: Any, within: Region, target: Array) -> None:
         """Put a part of a chunk where it belongs.
@@ -111,7 +116,7 @@ class Shard:
     size: int
     at_start: bool
 
-    def read(self, file: FileIO) -> Array:
+    def read(self, file: StoredFile) -> Array:
         """Return the index of a shard, shape ``(*counts, 2)``."""
         length = file.seek(0, 2)
         places = np.empty(self.index.chunk, np.uint64)
@@ -122,7 +127,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class ZarrChunks:
-    """The chunks of one Zarr array on disk.
+    """The chunks of one Zarr array on disk, or of one whose files are fetched as they are read.
 
     Parameters
     ----------
@@ -136,6 +141,8 @@ class ZarrChunks:
         The value of what is not there.
     shard
         How a file holds many chunks; None where each has its own.
+    source
+        Where the files come from, when they do not lie in the folder.
     """
 
     store: Path
@@ -143,6 +150,7 @@ class ZarrChunks:
     encoded: Encoded
     fill: Any
     shard: Shard | None = None
+    source: StoreSource | None = None
 
     def read_into(self, region: Region, out: Array) -> None:
         """Read one region into memory that is there already; may be called from several threads at once.
@@ -159,22 +167,71 @@ class ZarrChunks:
         FormatError
             A chunk is damaged; the error names its file.
         """
-        for index, within, place in pieces(region, self.keys.stored):
+        touched = list(pieces(region, self.keys.stored))
+        if self.source is not None:
+            self._begin(self.source, touched)
+        for index, within, place in touched:
             key = self.keys.key(index)
             target = _at(out, place)
             try:
-                self._read_file(self.store / key, within, target)
+                self._read_file(key, within, target)
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 target[...] = self.fill
             except (ValueError, RuntimeError, EOFError, ArithmeticError) as error:
-                raise FormatError(
-                    f"{self.store} cannot be read: its chunk {key} is damaged",
-                    evidence=f"{type(error).__name__}: {error}",
-                    hint="fetch it again; `dvc pull` where it is tracked",
-                ) from error
+                raise self._damaged(key, error) from error
 
-    def _read_file(self, path: Path, within: Region, target: Array) -> None:
-        with path.open("rb", buffering=0) as file:
+    def _begin(self, source: StoreSource, touched: Iterable[tuple[tuple[int, ...], Region, Region]]) -> None:
+        """Let all files of some regions come at the same time; of a shard of which little is wanted only that part."""
+        wanted: dict[tuple[int, ...], list[Region]] = {}
+        for index, within, _ in touched:
+            wanted.setdefault(index, []).append(within)
+        parts = {self.keys.key(index): within for index, within in wanted.items() if self._few(within)}
+        came = set()
+        if parts and self.shard is not None:
+            came = set(source.begin_parts([(key, self.shard.size, self.shard.at_start) for key in parts]))
+        whole = [index for index in wanted if self.keys.key(index) not in came]
+        if whole:
+            source.begin(self.keys, whole, self._stored_bytes)
+        for key, some in parts.items():
+            if key in came:
+                source.expect(key, self._places(source, key, some))
+
+    def _few(self, parts: Iterable[Region]) -> bool:
+        """Say whether some parts of a shard are better read alone: few of its chunks, each with a checksum."""
+        if self.shard is None or not (self.encoded.checked and self.shard.index.checked):
+            return False
+        chunks = sum(1 for part in parts for _ in pieces(part, self.encoded.chunk))
+        return chunks * 2 <= math.prod(self.shard.counts)
+
+    @property
+    def _stored_bytes(self) -> int:
+        return self.encoded.nbytes * (math.prod(self.shard.counts) if self.shard is not None else 1)
+
+    def _places(self, source: StoreSource, key: str, parts: Iterable[Region]) -> list[tuple[int, int]]:
+        """Return where the chunks lie in a shard that hold some parts of it."""
+        assert self.shard is not None
+        try:
+            with source.open(key) as file:
+                places = self.shard.read(file)
+        except (ValueError, RuntimeError, EOFError) as error:
+            raise self._damaged(key, error) from error
+        found = {index for within in parts for index, _, _ in pieces(within, self.encoded.chunk)}
+        spans = [(int(places[index][0]), int(places[index][1])) for index in sorted(found)]
+        return [span for span in spans if span != (ABSENT, ABSENT)]
+
+    def _damaged(self, key: str, error: Exception) -> EmdvcError:
+        known = self.source.damaged(key, error) if self.source is not None else None
+        return known or FormatError(
+            f"{self.store} cannot be read: its chunk {key} is damaged",
+            evidence=f"{type(error).__name__}: {error}",
+            hint="fetch it again; `dvc pull` where it is tracked",
+        )
+
+    def _open(self, key: str) -> StoredFile:
+        return (self.store / key).open("rb", buffering=0) if self.source is None else self.source.open(key)
+
+    def _read_file(self, key: str, within: Region, target: Array) -> None:
+        with self._open(key) as file:
             if self.shard is None:
                 self._read_chunk(file, 0, file.seek(0, 2), within, target)
                 return
@@ -186,7 +243,7 @@ class ZarrChunks:
                 else:
                     self._read_chunk(file, start, size, part, _at(target, place))
 
-    def _read_chunk(self, file: FileIO, start: int, size: int, within: Region, target: Array) -> None:
+    def _read_chunk(self, file: StoredFile, start: int, size: int, within: Region, target: Array) -> None:
         if size > file.seek(0, 2):
             raise ValueError(f"the file is shorter than the {size} bytes of a chunk in it")
         with _memory("file", size) as memory:
@@ -194,13 +251,13 @@ class ZarrChunks:
             self.encoded.decode(memory.data.toreadonly(), within, target)
 
 
-def _read(file: FileIO, start: int, size: int) -> memoryview:
+def _read(file: StoredFile, start: int, size: int) -> memoryview:
     content = bytearray(size)
     _fill(file, start, memoryview(content))
     return memoryview(content).toreadonly()
 
 
-def _fill(file: FileIO, start: int, memory: memoryview) -> None:
+def _fill(file: StoredFile, start: int, memory: memoryview) -> None:
     file.seek(start)
     done = 0
     while done < len(memory):

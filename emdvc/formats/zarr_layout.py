@@ -1,15 +1,17 @@
-"""How a Zarr array on disk is stored, from its metadata; None for what only zarr-python reads."""
+"""How a Zarr array is stored, from its metadata; None for what only zarr-python reads."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from emdvc.formats.store_source import source_of
 from emdvc.formats.zarr_chunks import Encoded, Shard, ZarrChunks
 from emdvc.formats.zarr_codecs import ByteCodec, from_metadata
 from emdvc.formats.zarr_keys import ChunkKeys
@@ -26,17 +28,19 @@ def chunks_of(array: Any) -> ZarrChunks | None:
     """Return how to read the chunk files of a zarr-python array directly; None where only zarr-python can."""
     from zarr.storage import LocalStore
 
-    if not isinstance(array.store, LocalStore) or array.dtype.kind not in "biufc":
+    source = source_of(array.store)
+    if not (isinstance(array.store, LocalStore) or source is not None) or array.dtype.kind not in "biufc":
         return None
     store, folder = Path(array.store.root), str(array.path).strip("/")
     try:
         version = array.metadata.zarr_format
         name = "zarr.json" if version == 3 else ".zarray"
-        metadata = json.loads((store / folder / name).read_bytes())
+        key = f"{folder}/{name}" if folder else name
+        metadata = json.loads((store / key).read_bytes() if source is None else source.read(key))
         if tuple(metadata["shape"]) != tuple(array.shape):
             return None
         build = _version_3 if version == 3 else _version_2
-        return build(store, folder, metadata, array)
+        return replace(build(store, folder, metadata, array), source=source)
     except (_Unknown, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

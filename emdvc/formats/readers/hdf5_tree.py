@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +16,8 @@ READ_LIMIT = 4 << 20
 CHUNK_CACHE = 16 << 20
 
 
-def open_hdf5(path: Path) -> Any:
-    """Return an open h5py.File, with the compressors of hdf5plugin where that is installed.
+def open_hdf5(path: Path | io.RawIOBase) -> Any:
+    """Return an open h5py.File of a file or of a stream of bytes, with hdf5plugin's compressors where it is installed.
 
     Raises
     ------
@@ -27,13 +28,14 @@ def open_hdf5(path: Path) -> Any:
 
     with suppress(ImportError):
         import hdf5plugin  # noqa: F401  (registers its filters with HDF5)
+    name = getattr(path, "name", "the file") if isinstance(path, io.RawIOBase) else path
     try:
         return h5py.File(path, "r", rdcc_nbytes=CHUNK_CACHE)
     except OSError as error:
         if isinstance(error, PermissionError | FileNotFoundError):
             raise
         raise FormatError(
-            f"{path} cannot be read as HDF5: it is truncated, damaged or of another kind",
+            f"{name} cannot be read as HDF5: it is truncated, damaged or of another kind",
             evidence=" ".join(str(error).split())[:300],
             hint="compare its size with the original; a file still being written cannot be added",
         ) from error

@@ -49,7 +49,7 @@ class HspyReader(NativeReader):
         """
         from emdvc.formats.hyperspy_tree import to_record
 
-        root, make, close = _root(path)
+        root, make, close = _root(path, options)
         try:
             if "Experiments" not in root:
                 raise FormatError(f"{path} has not HyperSpy's layout", evidence="it has no group 'Experiments'")
@@ -84,12 +84,12 @@ def tree(group: Any) -> dict[str, Any]:
     return found
 
 
-def _root(path: Path) -> tuple[Any, Callable[[Any], LazyArray], Callable[[], None]]:
+def _root(path: Path, options: ReadOptions) -> tuple[Any, Callable[[Any], LazyArray], Callable[[], None]]:
     if path.is_dir():
         from emdvc.formats.readers.zarr import check_complete, open_node
 
         check_complete(path)
-        return open_node(path), ZarrArray, lambda: None
+        return open_node(path, source=options.store), ZarrArray, lambda: None
     from emdvc.formats.readers.hdf5_tree import open_hdf5
 
     file = open_hdf5(path)

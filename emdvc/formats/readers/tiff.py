@@ -18,6 +18,7 @@ from emdvc.formats.dimensions import FileAxis
 from emdvc.formats.readers.assemble import Found, assemble
 from emdvc.formats.readers.table import NativeReader, version_of
 from emdvc.formats.readers.tiff_chain import check_chain
+from emdvc.formats.strides import Placement
 from emdvc.model import record as rec
 from emdvc.model.quantity import Quantity
 from emdvc.model.record import Record
@@ -99,6 +100,8 @@ class PagedArray:
     def __init__(self, series: Any) -> None:
         self.shape: tuple[int, ...] = tuple(int(n) for n in series.shape)
         self.dtype: np.dtype[Any] = series.dtype.newbyteorder("=")
+        self._series = series
+        self._parent = series.parent
         self._pages = series.pages
         page = tuple(int(n) for n in series.keyframe.shape)
         self._lead = len(self.shape) - len(page)
@@ -106,6 +109,10 @@ class PagedArray:
             raise FormatError("this TIFF cuts its images into pieces", evidence=f"pages {page}, image {self.shape}")
         self.chunks: tuple[int, ...] = (*[1] * self._lead, *page)
         self._lock = threading.Lock()
+
+    def placement(self) -> Placement:
+        """Return where the numbers lie: in pages of a series that tifffile finds."""
+        return [{"file": str(self._parent.filehandle.path), "series": self._parent.series.index(self._series)}]
 
     def read(self, region: Region) -> NDArray[Any]:
         """Return one region; each page it touches is decoded whole."""

@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emdvc.errors import FormatError
+from emdvc.errors import EmdvcError, FormatError
 from emdvc.formats.arrays import ZarrArray
 from emdvc.formats.contract import Opened, ReadOptions
 from emdvc.formats.dimensions import FileAxis, even
 from emdvc.formats.readers.assemble import Found, assemble
 from emdvc.formats.readers.table import NativeReader, version_of
+from emdvc.formats.store_source import StoreSource
 from emdvc.model.record import Record
 
 _METADATA = ("zarr.json", ".zarray", ".zgroup")
@@ -47,7 +48,7 @@ class ZarrReader(NativeReader):
             Metadata are damaged, or speak of what is not there.
         """
         check_complete(path)
-        node = open_node(path, options.inner)
+        node = open_node(path, options.inner, options.store)
         found, coordinates, vendor = [], {}, {}
         for name, array in arrays(node):
             # how Zarr 2 names dimensions is no metadata of the vendor's
@@ -75,8 +76,17 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in _METADATA)
 
 
-def open_node(path: Path, inner: str | None = None) -> Any:
+def open_node(path: Path, inner: str | None = None, source: StoreSource | None = None) -> Any:
     """Return the group or the array of a store, opened for reading.
+
+    Parameters
+    ----------
+    path
+        Folder of the store.
+    inner
+        Path in the store.
+    source
+        Where the store's files come from, when only its metadata lie in the folder.
 
     Raises
     ------
@@ -88,7 +98,10 @@ def open_node(path: Path, inner: str | None = None) -> Any:
     where = (inner or "").strip("/")
     try:
         # consolidated metadata can be older than the arrays: what lies in the store itself counts
-        return zarr.open(zarr.storage.LocalStore(path, read_only=True), path=where, mode="r", use_consolidated=False)
+        store = zarr.storage.LocalStore(path, read_only=True) if source is None else source.zarr_store()
+        return zarr.open(store, path=where, mode="r", use_consolidated=False)
+    except EmdvcError:
+        raise
     except Exception as error:  # zarr raises from KeyError to its own, whatever is wrong with the JSON
         raise FormatError(
             f"{path}{'::' + inner if inner else ''} cannot be read as Zarr",

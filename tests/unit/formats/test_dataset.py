@@ -127,7 +127,7 @@ def test_a_result_inherits_the_calibration_of_its_input(scan, added, tmp_path):
 def test_dataset_has_named_calibrated_dimensions_and_the_record(scan, added):
     added(scan)
     correct(scan, "beam.energy", {"value": 200.0, "unit": "keV", "origin": "user"})
-    with open_dataset(scan) as dataset:
+    with open_dataset(scan, chunks=None) as dataset:
         frames = dataset["frames"]
         assert frames.dims == ("y", "x", "ky", "kx") and frames.attrs == {"units": "counts"}
         assert {dim: dataset[dim].attrs["units"] for dim in dataset.dims} == {
@@ -185,7 +185,7 @@ def test_only_what_is_indexed_is_read(tmp_path, monkeypatch):
 
 
 def test_a_lazy_dataset_goes_to_another_process(scan):
-    with open_dataset(scan) as dataset:
+    with open_dataset(scan, chunks=None) as dataset:
         sent = pickle.loads(pickle.dumps(dataset["frames"].variable._data))
         np.testing.assert_array_equal(sent.get_duck_array(), SCAN)
 
