@@ -17,7 +17,7 @@ from emdvc.engine.how import Earlier, How
 from emdvc.engine.recipe import run_recipe
 from emdvc.formats.chunk_files import in_memory
 from emdvc.formats.contract import LazyArray, Opened
-from emdvc.formats.dataset import open_lazy, source_of
+from emdvc.formats.dataset import Source, open_lazy
 from emdvc.formats.results import Result
 from emdvc.steps.parameters import validate
 from emdvc.steps.registry import find, names
@@ -76,7 +76,7 @@ def run(
     opened, _ = open_lazy(path)
     try:
         data = opened if array is None else with_array(opened, array)
-        source = source_of(str(path.absolute()), None, None)
+        source = Source(str(path.absolute()), None, None)
         return run_recipe(parameters.ingredients, data, name="scan.zarr", how=how, source=source, earlier=earlier)
     finally:
         opened.close()

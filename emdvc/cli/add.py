@@ -18,7 +18,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command()
 def add(
     source: str = typer.Argument(
-        metavar="SOURCE", help="File, store or folder; FILE.h5::/path/inside names an array in it."
+        metavar="SOURCE", help="File, store or folder; FILE.h5::/path/inside names an array in it. A URL: --in-place."
     ),
     dest: str | None = typer.Argument(
         None, metavar="DEST", help="Where it goes; by default raw/, or where it is in the project."
@@ -37,6 +37,9 @@ def add(
     replace: str | None = typer.Option(
         None, metavar="REASON", help="Put other bytes at the place of recorded ones; the reason is kept."
     ),
+    in_place: bool = typer.Option(
+        False, "--in-place", help="Leave the data where they lie: a facility's drive, s3://, ssh://, https://."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only check, and say what would be done."),
     json: bool = typer.Option(False, "--json", help="Print the answer as JSON."),
 ) -> None:
@@ -44,6 +47,9 @@ def add(
 
     The bytes are kept as they are and made read-only; beside them the sidecar DEST.em.yaml says what they are. Adding
     the same again changes nothing, so --set also completes the record of what was added before.
+
+    With --in-place nothing is copied: the data are read once where they lie, for their checksums, and read from there
+    again whenever they are needed. What changes there later is noticed.
     """
     from emdvc.cli.progress import shown
     from emdvc.errors import UsageError
@@ -62,7 +68,18 @@ def add(
         offset=offset,
         dims=tuple(name.strip() for name in dims.split(",")) if dims else None,
     )
-    added = add_data(Request(source, dest, tuple(settings or ()), options, replace, dry_run), shown)
+    request = Request(source, dest, tuple(settings or ()), options, replace, dry_run)
+    if in_place:
+        from emdvc.history.in_place.recording import add_in_place
+
+        added = add_in_place(request, shown)
+    elif "://" in source:
+        raise UsageError(
+            f"{source} is a URL, and add takes files",
+            hint=f"to record the data where they lie: emdvc add {source} --in-place",
+        )
+    else:
+        added = add_data(request, shown)
     if dry_run:
         output.note("dry run: nothing is written; it would be")
     if json:

@@ -12,6 +12,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Data": {
         "add": ("emdvc.cli.add", "Put a file, a set of files or a Zarr store under version control."),
+        "remove": ("emdvc.cli.remove", "Take raw data out of the project, with the reason."),
         "inspect": ("emdvc.cli.inspect", "Show what a dataset is, here or at any revision."),
         "formats": ("emdvc.cli.formats", "List the readers and what each needs."),
         "fields": ("emdvc.cli.fields", "List the fields of the acquisition record."),
@@ -21,6 +22,13 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "stage": ("emdvc.cli.stage", "Write and update pipeline stages in dvc.yaml."),
         "convert": ("emdvc.cli.convert", "Store a dataset as chunked, compressed Zarr: the same numbers."),
         "run": ("emdvc.cli.run", "Run one step on one input; what a stage calls."),
+        "repro": ("emdvc.cli.repro", "Compute what is out of date, except what somebody has computed already."),
+    },
+    "Share": {
+        "remote": ("emdvc.cli.remote", "Add, list, check and remove the storage that data is shared through."),
+        "pull": ("emdvc.cli.pull", "Fetch data, or the part of a dataset that is looked at."),
+        "push": ("emdvc.cli.push", "Send data and records of runs; what is lost or corrupt there is sent again."),
+        "gc": ("emdvc.cli.gc", "Free disk space of data that no revision needs; shows it first."),
     },
     "History": {
         "status": ("emdvc.cli.status", "What changed, what would be recomputed and why, what is not shared."),

@@ -43,6 +43,9 @@ def convert(
     standalone: Annotated[
         bool, typer.Option("--standalone", help="Write all metadata with the result, not a reference to the input's.")
     ] = False,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Read what is recorded where it is: the cache, else the remote.")
+    ] = False,
     memory: Annotated[str | None, typer.Option(help="Memory for blocks, as 512MB; default: a quarter.")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Number of threads; default: EMDVC_THREADS, or all.")
@@ -65,7 +68,7 @@ def convert(
     settings = [f"{name}={value}" for name, value in given.items() if value is not None]
     options = ReadOptions(reader=reader, scan_shape=_scan(scan_shape))
     convert_run(
-        context("convert", source, output, settings=settings),
+        context("convert", source, output, settings=settings, in_place=in_place),
         output,
         signal=signal,
         options=options if options.to_dict() else None,
@@ -93,14 +96,16 @@ def convert_run(
 
     from emdvc.cli.progress import shown
     from emdvc.engine import convert as engine
-    from emdvc.formats.dataset import locate, open_lazy
+    from emdvc.formats.dataset import locate
+    from emdvc.history.in_place.reading import reading
     from emdvc.history.resuming import sole_writer
     from emdvc.history.run_records import remember
     from emdvc.render.picture import draw
 
     began = monotonic()
     form = engine.form_of(run.parameters)
-    opened, sidecar = open_lazy(run.source, options, signal=signal)
+    read = reading(run, options=options, signal=signal)
+    opened, sidecar = read.opened, read.sidecar
     try:
         if signal is not None:
             opened.variables = (opened.variable(signal),)

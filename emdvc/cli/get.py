@@ -28,10 +28,11 @@ def get(
 
     What is not fetched can still be inspected and compared: its sidecar is here.
     """
+    from emdvc.cli.progress import shown as show_progress
     from emdvc.history.getting import get as get_project
     from emdvc.history.project import shown
 
-    got = get_project(url, Path(folder) if folder else None, data=not no_data, only=only or ())
+    got = get_project(url, Path(folder) if folder else None, data=not no_data, only=only or (), progress=show_progress)
     root = got.project.root
     if json:
         lists = {"fetched": list(got.fetched), "absent": list(got.absent), "notes": list(got.notes)}
@@ -42,5 +43,5 @@ def get(
         output.say(f"  note: {note}")
     output.say(f"  here: {', '.join(got.fetched) or 'no data'}")
     if got.absent:
-        output.say(f"  not fetched: {', '.join(got.absent)} (dvc pull PATH)")
+        output.say(f"  not fetched: {', '.join(got.absent)} (emdvc pull PATH)")
     output.say(f"next: cd {shown(root)} && emdvc status")

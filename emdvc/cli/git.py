@@ -39,6 +39,9 @@ def install(
     Values have their units, and chunks are told by the regions they hold. Settings and a script go into this clone,
     attributes into .gitattributes, which travels with the project. `emdvc init` and `emdvc get` do the same. Only what
     lacks is written. Where emdvc is not to be found, git shows the files as they are.
+
+    Hooks before each commit, merge and push refuse raw data that changes or goes without a reason (`emdvc verify
+    --raw`); a hook that is there is kept, and called first.
     """
     from emdvc.history.project import Project
     from emdvc.history.textconv import install as git_install
@@ -91,7 +94,7 @@ def status(
         output.as_json("git", _plain(project, git_install.Changes()))
     else:
         _say_state(state)
-    if exit_code and state.lacking:
+    if exit_code and (state.lacking or state.hooks):
         raise typer.Exit(1)
 
 
@@ -139,10 +142,14 @@ def _say_state(state: State) -> None:
     files = [shown[name] for name, there in state.attributes.items() if there]
     output.say(f"  attributes  {', '.join(files) or 'of no file'}")
     output.say(f"  emdvc       {state.program or 'not to be found: files are shown as they are'}")
+    checked = (
+        "not checked at a " + ", ".join(state.hooks) if state.hooks else "checked before each commit, merge and push"
+    )
+    output.say(f"  raw data    {checked}")
     output.say(f"  kept        {state.texts.count} texts, {state.texts.size / 1e6:.1f} MB")
     for part in state.lacking:
         output.say(f"  lacks       {part}")
-    if state.lacking:
+    if state.lacking or state.hooks:
         output.say("next: emdvc git install")
     elif not state.attributes["dvc.lock"]:
         output.say("dvc.lock too: emdvc git install --lock")
@@ -161,6 +168,7 @@ def _plain(project: Project, changes: Changes) -> dict[str, Any]:
         "attributes": {names[name]: there for name, there in state.attributes.items()},
         "program": state.program,
         "texts": {"count": state.texts.count, "bytes": state.texts.size},
+        "hooks_lacking": list(state.hooks),
         "lacking": state.lacking,
         "made": changes.made,
         "removed": changes.removed,

@@ -35,7 +35,14 @@ def inspect(
     offset: Annotated[
         str | None, typer.Option("--offset", metavar="BYTES", help="Of headerless numbers: bytes to skip.")
     ] = None,
-    picture: Annotated[bool, typer.Option("--picture/--no-picture", help="Show a small picture in a terminal.")] = True,
+    pattern: Annotated[
+        str | None,
+        typer.Option("--pattern", metavar="Y,X", help="Look at the pattern or spectrum there; of a stack, at frame N."),
+    ] = None,
+    picture: Annotated[
+        str | None, typer.Option("--picture", metavar="FILE", help="Write a picture as PNG: of the pattern, or of all.")
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview/--no-preview", help="Show a small picture in a terminal.")] = True,
     vendor: Annotated[bool, typer.Option("--vendor", help="Show the vendor's whole metadata, too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the data sheet as JSON.")] = False,
 ) -> None:
@@ -43,21 +50,33 @@ def inspect(
 
     Of a dataset under version control only its sidecar is read, so this takes no time even for a terabyte. PATH@REV
     shows it as it was, without checking anything out. A file under no version control is opened, but not read.
+
+    --pattern 12,40 shows one diffraction pattern or spectrum instead; of data that is not here only that part is
+    fetched. --picture FILE.png writes it, or without --pattern the sum of some patterns.
     """
     from emdvc.cli import output
     from emdvc.compare import state as states
     from emdvc.render import sheet
 
     options = _options(reader, scan_shape, signal, shape, dtype, offset)
+    if pattern is not None:
+        from emdvc.cli import inspect_pattern
+
+        inspect_pattern.show(path, pattern, options, picture=picture, preview=preview, json=json)
+        return
     state = states.find(path, options, vendor=vendor)
     place = _place(state)
     last = _last(state)
+    if picture is not None:
+        from emdvc.cli import inspect_pattern
+
+        inspect_pattern.overview(path, options, picture)
     if json:
         content = sheet.as_dict(state, place, vendor=vendor, last=last.content if last is not None else None)
         output.as_json("inspect", content)
         return
     output.say(sheet.as_text(state, place, vendor=vendor, last=last.rows if last is not None else ()))
-    if picture and state.revision is None and place.here and output.on_terminal():
+    if preview and state.revision is None and place.here and output.on_terminal():
         _show(state, path, options)
 
 

@@ -11,8 +11,8 @@ from emdvc.cli.output import note, say
 
 if TYPE_CHECKING:
     from emdvc.engine.how import How
-    from emdvc.formats.contract import Opened
     from emdvc.formats.results import Result
+    from emdvc.history.in_place.reading import Reading
     from emdvc.history.running import Run
     from emdvc.model.sidecar import Sidecar
 
@@ -36,6 +36,9 @@ def run(
         str | None, typer.Option("--params", metavar="NAME", help="Section of params.yaml; default: the stage's name.")
     ] = None,
     signal: Annotated[str | None, typer.Option(help="Which array, where the input holds several.")] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Read what is recorded where it is: the cache, else the remote.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be computed.")] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Number of threads; default: EMDVC_THREADS, or all.")
@@ -69,77 +72,88 @@ def run(
     began = monotonic()
     from emdvc.engine.how import How
     from emdvc.engine.memory import parse
-    from emdvc.formats.dataset import open_lazy
+    from emdvc.history.in_place.reading import reading
     from emdvc.history.resuming import kept, key
     from emdvc.history.running import context
 
-    run = context(step, source, output, params=params, settings=settings or [])
+    run = context(step, source, output, params=params, settings=settings or [], in_place=in_place)
     allowed = parse(memory) if memory else None
     if run.step.name == "convert":
         from emdvc.cli.convert import convert_run
 
         convert_run(run, output, signal=signal, memory=allowed, threads=threads, dry_run=dry_run)
         return
-    opened, sidecar = open_lazy(run.source)
+    read = reading(run)
     try:
         if dry_run:
-            _foresee(run, opened, signal)
+            _foresee(run, read, signal)
             return
         how = How(threads=threads, memory=allowed)
-        digest = key(run.step, run.parameters, run.source, opened, sidecar, signal=signal, folder=run.folder)
+        digest = key(
+            run.step,
+            run.parameters,
+            run.source,
+            read.opened,
+            read.sidecar,
+            signal=signal,
+            folder=run.folder,
+            state=read.state,
+        )
         with kept(run.project, output, digest) as folder:
-            written = _run(run, opened, sidecar, signal, how, folder, scheduler)
+            written = _run(run, read, signal, how, folder, scheduler)
     finally:
-        opened.close()
+        read.opened.close()
     from emdvc.history.run_records import remember
 
     for path, result in written:
         remember(run.project, path, result, monotonic() - began)
 
 
-def _foresee(run: Run, opened: Opened, signal: str | None) -> None:
+def _foresee(run: Run, read: Reading, signal: str | None) -> None:
     from emdvc.engine.run import foresee
 
     for one, path in run.products():
         if one.source is not None:
             say(f"{path} would hold {one.step.name} of {one.source}")
             continue
-        for planned in foresee(one.step, one.parameters, opened, name=run.name, signal=signal, folder=run.folder):
+        for planned in foresee(
+            one.step,
+            one.parameters,
+            read.opened,
+            name=run.name,
+            signal=signal,
+            folder=run.folder,
+            others=read.others,
+        ):
             say(f"{path} would hold {planned}")
 
 
 def _run(
-    run: Run,
-    opened: Opened,
-    sidecar: Sidecar,
-    signal: str | None,
-    how: How,
-    folder: Path,
-    scheduler: str | None,
+    run: Run, read: Reading, signal: str | None, how: How, folder: Path, scheduler: str | None
 ) -> list[tuple[Path, Sidecar]]:
     from dataclasses import replace
 
     from emdvc.cli.progress import probe_positions
     from emdvc.engine.executors import executor
     from emdvc.engine.recipe import run_recipe
-    from emdvc.formats.dataset import source_of
     from emdvc.history.earlier import earlier
 
     products = run.products()
     core = next((one.step.core for one, _ in products if one.source is None), ())
-    variable = opened.variable(signal)
-    before = earlier(run, opened, signal)
+    variable = read.opened.variable(signal)
+    before = earlier(run, read.opened, signal)
     with probe_positions(variable, core) as advance, executor(scheduler) as place:
         results = run_recipe(
             [one for one, _ in products],
-            opened,
+            read.opened,
             name=run.name,
             signal=signal,
-            inputs=run.inputs(sidecar),
+            inputs=run.inputs(read.sidecar),
             earlier=before,
             how=replace(how, folder=folder, executor=place, advance=advance),
-            source=source_of(str(run.source.absolute()), None, signal),
+            source=read.source,
             folder=run.folder,
+            others=read.others,
         )
     paths = {one.name: path for one, path in products}
     return [

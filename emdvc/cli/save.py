@@ -25,10 +25,11 @@ def save(
     Raw data that was changed is refused, and so is data that is under no version control. When a push fails the commit
     stays, and `emdvc save` pushes again.
     """
+    from emdvc.cli.progress import shown
     from emdvc.history.project import Project
     from emdvc.history.saving import save as save_project
 
-    saved = save_project(Project.find(), message, push=not no_push, dry_run=dry_run)
+    saved = save_project(Project.find(), message, push=not no_push, dry_run=dry_run, progress=shown)
     if json:
         output.as_json(
             "save",

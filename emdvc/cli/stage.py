@@ -30,6 +30,9 @@ def add(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter, as outer=20mrad. Repeatable."),
     ] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Read the data where they are: nothing need be pulled to run it.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the stage of that name.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be written.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
@@ -37,7 +40,8 @@ def add(
     """Write a stage that runs a step.
 
     It depends on its input, on its parameters in params.yaml, and on those metadata keys that the step reads with these
-    parameters: nothing else reruns it. dvc.yaml keeps its comments; you may edit it as you like.
+    parameters: nothing else reruns it. dvc.yaml keeps its comments; you may edit it as you like. With --in-place it
+    depends on what git records of the data instead, and reads them from the cache or the remote as it needs them.
     """
     from emdvc.history import stage_writing
     from emdvc.history.project import Project
@@ -50,6 +54,7 @@ def add(
         project.relative(target),
         name=name,
         settings=settings or (),
+        in_place=in_place,
         force=force,
         dry_run=dry_run,
     )
@@ -104,7 +109,7 @@ def list_stages(json: Annotated[bool, typer.Option("--json", help="Print the ans
         output.as_json("stage", {"stages": [_info(info) for info in found]})
         return
     for info in found:
-        output.say(f"{info.name}: {info.step} {info.input} -> {info.output}")
+        output.say(f"{info.name}: {info.step} {info.input} -> {info.output}{', in place' if info.in_place else ''}")
         said = ", ".join(f"{key} {value}" for key, value in info.parameters.items())
         output.say(f"  parameters: {said or 'none set'}; metadata: {', '.join(info.metadata) or 'none'}")
     if not found:
@@ -112,7 +117,8 @@ def list_stages(json: Annotated[bool, typer.Option("--json", help="Print the ans
 
 
 def _reads(info: StageInfo) -> str:
-    parts = [", ".join(["the data", *map(str, info.deps)]), f"params.yaml: {info.name}"]
+    data = "the record of the data" if info.in_place else "the data"
+    parts = [", ".join([data, *map(str, info.deps)]), f"params.yaml: {info.name}"]
     if info.metadata:
         parts.append(f"{info.sidecar}: {', '.join(info.metadata)}")
     return "; ".join(parts)
@@ -129,6 +135,7 @@ def _info(info: StageInfo) -> dict[str, Any]:
         "sidecar": str(info.sidecar) if info.sidecar else None,
         "version": info.versions.get(info.step),
         "results": [str(path) for path in info.results],
+        "in_place": info.in_place,
     }
 
 

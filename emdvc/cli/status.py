@@ -12,6 +12,8 @@ from emdvc.cli.plain import PlainCommand
 
 if TYPE_CHECKING:
     from emdvc.history.changes import Changes, KeyChange
+    from emdvc.history.in_place.checking import SourceChange
+    from emdvc.history.partial import Part
     from emdvc.history.pictures import Outdated
     from emdvc.history.status import Shared, Status, Where
 
@@ -58,9 +60,11 @@ def _print(found: Status) -> None:
     for heading, lines in (
         ("changed since then", _changes(found)),
         ("dvc repro would run", [(rerun.stage, f"because {_joined(rerun.because)}") for rerun in found.reruns]),
+        ("data at its source", [(str(one.path), _at_source(one)) for one in found.sources]),
         ("scale bars of an older calibration", [_redraw(picture) for picture in found.pictures]),
-        ("not fetched", [(path, "dvc pull") for path in found.absent]),
-        *([_sharing(found.shared)] if found.shared is not None else []),
+        ("partly here", [_part(part) for part in found.parts]),
+        ("not fetched", [(path, f"emdvc pull {path}") for path in found.absent]),
+        *([_sharing(one) for one in (found.shared, *found.shared.others)] if found.shared is not None else []),
     ):
         if lines:
             output.say(heading)
@@ -73,9 +77,21 @@ def _print(found: Status) -> None:
         output.say("nothing changed, every result is up to date")
 
 
+def _at_source(one: SourceChange) -> str:
+    if not one.answered:
+        return f"{one.url} could not be asked: {one.text}"
+    command = f'emdvc add {one.url} {one.path} --in-place --replace "why"'
+    return f"MAY HAVE CHANGED: {one.text}; `emdvc verify --bytes {one.path}` reads it, on purpose: {command}"
+
+
 def _redraw(picture: Outdated) -> tuple[str, str]:
     command = f"dvc repro --force --single-item {picture.stage}"
     return str(picture.picture), f"drawn with {picture.drawn}, now {picture.now}; `{command}` redraws it"
+
+
+def _part(part: Part) -> tuple[str, str]:
+    where = "" if part.in_workspace else " (in the cache: read with emdvc.open_dataset)"
+    return str(part.path), f"{part}{where}; the rest: emdvc pull {part.path}"
 
 
 def _where(where: Where) -> str:
@@ -117,17 +133,20 @@ def _parameter(change: KeyChange) -> str:
 
 
 def _sharing(shared: Shared) -> tuple[str, list[tuple[str, str]]]:
+    if shared.remote is None and shared.others:
+        return "", []  # everything has a remote of its own
     if shared.remote is None:
-        return "not shared", [("no remote", "emdvc init --remote NAME=URL adds one")]
+        return "not shared", [("no remote", "emdvc remote add NAME URL adds one")]
     if shared.problem is not None:
         return f"remote {shared.remote} could not be asked", [("", shared.problem)]
-    lines = [(path, "emdvc save, or dvc push") for path in shared.lacking]
+    lines = [(path, "emdvc save, or emdvc push") for path in shared.lacking]
     lines += [(path, "NEITHER HERE NOR THERE") for path in shared.lost]
     return f"not on remote {shared.remote} ({shared.url})", lines
 
 
 def _shared_too(shared: Shared | None) -> str:
-    return f", everything is on {shared.remote}" if shared is not None and shared.remote else ""
+    names = [one.remote for one in (shared, *shared.others) if one.remote] if shared is not None else []
+    return f", everything is on {' and '.join(names)}" if names else ""
 
 
 def _plain(found: Status) -> dict[str, Any]:
@@ -161,8 +180,18 @@ def _plain(found: Status) -> dict[str, Any]:
             "lacking": list(shared.lacking),
             "lost": list(shared.lost),
             "problem": shared.problem,
+            "others": [
+                {"remote": one.remote, "url": one.url, "lacking": list(one.lacking), "lost": list(one.lost)}
+                | {"problem": one.problem}
+                for one in shared.others
+            ],
         },
         "absent": list(found.absent),
+        "parts": [
+            {"path": str(part.path), "here": part.here, "of": part.of, "in_workspace": part.in_workspace}
+            for part in found.parts
+        ],
+        "sources": [one.to_dict() for one in found.sources],
         "outdated_pictures": [
             {"path": str(picture.picture), "stage": picture.stage, "drawn": picture.drawn, "now": picture.now}
             for picture in found.pictures

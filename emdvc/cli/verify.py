@@ -24,7 +24,10 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 def verify(
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="STAGES", help="Stages to compute again; with --bytes datasets or folders."),
+        typer.Argument(
+            metavar="STAGES",
+            help="Stages to compute again; with --bytes datasets or folders; with --raw revisions or ranges.",
+        ),
     ] = None,
     rev: Annotated[
         str | None,
@@ -48,6 +51,11 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="With --bytes: replace a corrupt copy by the good one of the other side.")
     ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Compute nothing: find raw data that changed or went without a reason.")
+    ] = False,
+    index: Annotated[bool, typer.Option("--index", help="With --raw: only what is staged for a commit.")] = False,
+    unshared: Annotated[bool, typer.Option("--unshared", hidden=True)] = False,
     no_record: Annotated[bool, typer.Option("--no-record", help="Do not note the verdict of the commit.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -58,11 +66,28 @@ def verify(
 
     With --bytes every file that cache and remote hold of the project is read instead, and those that are not what was
     recorded are named. The verdict is noted of the commit, for `emdvc report` and `emdvc log`.
+
+    With --raw every commit that was not pushed yet, what is staged and the workspace are compared with what was
+    recorded of raw data before; given a REV, A..B or A...B, those commits. Nothing of it may change or go, unless
+    `emdvc add --replace` or `emdvc remove --reason` wrote down why.
     """
-    from emdvc.compare.numbers.values import Tolerance
     from emdvc.errors import UsageError
+
+    if raw:
+        given = {"--bytes": bytes_, "--rev": rev, "--all": every, "--remote": remote, "--repair": repair}
+        wrong = [name for name, value in given.items() if value]
+        if wrong:
+            raise UsageError(f"{wrong[0]} is not for --raw", hint="emdvc verify --raw A..B")
+        from emdvc.cli.verify_raw import verify_raw
+
+        if not verify_raw(what or [], staged=index, unshared=unshared, json=json):
+            raise typer.Exit(1)
+        return
+    from emdvc.compare.numbers.values import Tolerance
     from emdvc.history.project import Project
 
+    if index or unshared:
+        raise UsageError("--index is for --raw", hint="emdvc verify --raw --index")
     alone = {"--all": every, "--no-remote": no_remote, "--remote": remote, "--repair": repair}
     other = {"--rtol": rtol, "--atol": atol, "--ulp": ulp, "--folder": folder, "--keep": keep}
     wrong = [name for name, value in (other if bytes_ else alone).items() if value]
@@ -150,6 +175,8 @@ def _bytes(
         revisions += branches_and_tags(project)
     chosen = [project.relative(path) for path in paths]
     check = check_bytes(project, revisions, chosen, **places, progress=shown)
+    if mend and _brought_back(project, check):
+        check = check_bytes(project, revisions, chosen, **places, progress=shown)
     faults = tuple(check.faults())
     answer = BytesAnswer(check, faults, _repaired(project, check) if mend else ())
     if json:
@@ -161,6 +188,19 @@ def _bytes(
         names = [place.name for place in check.places]
         _note(project, git.resolve(name, project.git_root), "bytes", answer.ok_for(name), {}, names)
     return answer.ok
+
+
+def _brought_back(project: Project, check: ByteCheck) -> bool:
+    """Say whether something that was removed from a remote which keeps versions is there again."""
+    lost = [one.md5 for one in check.lost()]
+    if not lost:
+        return False
+    from emdvc.history.raw.object_lock import revive
+
+    found = revive(project, [place.name for place in check.places[1:]], lost)
+    for remote, md5s in found.items():
+        output.note(f"note: {len(md5s)} removed from {remote} {'are' if len(md5s) != 1 else 'is'} there again")
+    return any(found.values())
 
 
 def _repaired(project: Project, check: ByteCheck) -> tuple[Repaired, ...]:

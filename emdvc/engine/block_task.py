@@ -71,12 +71,16 @@ class BlockTask:
                 found[index] = plan.block(frames, place)
         return frames.shape[0], [found[index] for index in range(len(self._plans))]
 
+    def region(self, array: LazyArray, scan: Region) -> Region:
+        """Return the region of the array that a block is: a part of the scan, with whole frames."""
+        full = [slice(0, n) for n in array.shape]
+        for axis, part in zip(self.scan_axes, scan, strict=True):
+            full[axis] = part
+        return tuple(full)
+
     def _read(self, array: LazyArray, region: Region) -> NDArray[Any]:
         # a block in the plans' order: frames first, then the dimensions of a frame
-        full = [slice(0, n) for n in array.shape]
-        for axis, part in zip(self.scan_axes, region, strict=True):
-            full[axis] = part
-        block = array.read(tuple(full)).transpose(self._order)
+        block = array.read(self.region(array, region)).transpose(self._order)
         frames = np.ascontiguousarray(block.reshape(-1, *block.shape[len(self.scan_axes) :]))
         if frames.dtype.kind == "b":
             frames = frames.view(np.uint8)

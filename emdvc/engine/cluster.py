@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from emdvc.engine.block_task import BlockTask
-from emdvc.engine.frames import Frames
+from emdvc.engine.frames import ArraySource, Frames
 from emdvc.engine.how import Keep
 from emdvc.errors import EmdvcError, InternalError
 from emdvc.formats.contract import Region
-from emdvc.formats.dataset import Source
 from emdvc.steps.contract import Partial
 
 #: How often a block is tried again that failed: a network drive may be away for a moment. (A block whose worker died is
@@ -89,11 +88,11 @@ def _result(future: Any) -> tuple[int, int, list[Partial]]:
     return found
 
 
-def _together(task: BlockTask, source: Source, name: str) -> tuple[BlockTask, Source, str]:
+def _together(task: BlockTask, source: ArraySource, name: str) -> tuple[BlockTask, ArraySource, str]:
     return task, source, name
 
 
-def _compute(shared: tuple[BlockTask, Source, str], index: int, region: Region) -> tuple[int, int, list[Partial]]:
+def _compute(shared: tuple[BlockTask, ArraySource, str], index: int, region: Region) -> tuple[int, int, list[Partial]]:
     task, source, name = shared
     count, partials = task(source.array(name), region)
     return index, count, partials

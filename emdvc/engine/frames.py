@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from emdvc.formats.contract import LazyArray
-from emdvc.formats.dataset import Source
+
+
+class ArraySource(Protocol):
+    """A dataset that another process opens again, wherever its bytes are; it can be sent there."""
+
+    def array(self, name: str) -> LazyArray:
+        """Return one of its arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class Frames:
     array: LazyArray
     dims: tuple[str, ...]
     core: tuple[str, ...]
-    source: Source | None = None
+    source: ArraySource | None = None
     name: str = ""
 
     @property

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from emdvc.engine.frames import ArraySource
 from emdvc.engine.how import Earlier, How
-from emdvc.engine.run import Request, run_steps
+from emdvc.engine.run import Open, Request, run_steps
 from emdvc.formats.arrays import MemoryArray
 from emdvc.formats.chunk_files import in_memory
 from emdvc.formats.contract import Opened, Variable
-from emdvc.formats.dataset import Source
+from emdvc.formats.dataset import open_lazy
 from emdvc.formats.results import Result
 from emdvc.model.sidecar import merge
 from emdvc.steps.recipe import Ingredient
@@ -27,8 +28,9 @@ def run_recipe(
     inputs: Mapping[str, Any] | None = None,
     earlier: Mapping[str, Earlier] | None = None,
     how: How | None = None,
-    source: Source | None = None,
+    source: ArraySource | None = None,
     folder: Path | None = None,
+    others: Open = open_lazy,
 ) -> dict[str, Result]:
     """Run the steps of a recipe and return their results by name, in an order in which they can be written.
 
@@ -36,7 +38,7 @@ def run_recipe(
     ----------
     ingredients
         The steps, each after the one whose result it needs.
-    opened, name, signal, how, source, folder
+    opened, name, signal, how, source, folder, others
         As for :func:`emdvc.engine.run.run_steps`.
     inputs
         What the provenance says of the input.
@@ -52,13 +54,16 @@ def run_recipe(
     requests = [
         Request(one.step, one.parameters, inputs=inputs or {}, earlier=(earlier or {}).get(one.name)) for one in first
     ]
-    computed = run_steps(requests, opened, name=name, signal=signal, how=how, source=source, folder=folder)
+    computed = run_steps(
+        requests, opened, name=name, signal=signal, how=how, source=source, folder=folder, others=others
+    )
     results = {one.name: result for one, result in zip(first, computed, strict=True)}
     for one in ingredients:
         if one.source is not None:
             dataset = as_opened(results[one.source], opened)
             request = Request(one.step, one.parameters, inputs=inputs or {})
-            (results[one.name],) = run_steps([request], dataset, name=f"{name} ({one.source})", folder=folder)
+            below = f"{name} ({one.source})"
+            (results[one.name],) = run_steps([request], dataset, name=below, folder=folder, others=others)
     return results
 
 

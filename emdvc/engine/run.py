@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,17 +12,20 @@ import numpy as np
 
 from emdvc.engine.block_task import Work
 from emdvc.engine.compute import Computed, compute
-from emdvc.engine.frames import Frames
+from emdvc.engine.frames import ArraySource, Frames
 from emdvc.engine.how import Advance, Earlier, How
 from emdvc.errors import Code, InternalError, StepError
 from emdvc.formats.chunk_files import ChunkFiles
 from emdvc.formats.contract import Opened, Variable
-from emdvc.formats.dataset import Source, open_lazy
+from emdvc.formats.dataset import open_lazy
 from emdvc.formats.region import whole
 from emdvc.formats.results import Result, ResultVariable
 from emdvc.model.axis import Axis, Role
-from emdvc.model.sidecar import calibrate, merge
+from emdvc.model.sidecar import Sidecar, calibrate, merge
 from emdvc.steps.contract import FrameStep, Input, Metadata, Outcome, Plan, Reference, Step, Wanted, WholeStep
+
+#: Opens a dataset by its path.
+Open = Callable[[Path], tuple[Opened, Sidecar]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,9 @@ def run_steps(
     name: str,
     signal: str | None = None,
     how: How | None = None,
-    source: Source | None = None,
+    source: ArraySource | None = None,
     folder: Path | None = None,
+    others: Open = open_lazy,
 ) -> list[Result]:
     """Run several steps on an open dataset at the cost of one: each block is read once and feeds them all.
 
@@ -117,6 +121,8 @@ def run_steps(
         How another process opens the dataset, where blocks are computed in others.
     folder
         Where the paths of other datasets start that a step reads; default: the current folder.
+    others
+        Opens another dataset that a step reads.
 
     Raises
     ------
@@ -130,7 +136,7 @@ def run_steps(
     how = how or How()
     read = [request.references for request in requests]
     references = [
-        found if found is not None else read_references(request.step.references(request.parameters), folder)
+        found if found is not None else read_references(request.step.references(request.parameters), folder, others)
         for found, request in zip(read, requests, strict=True)
     ]
     outcomes: dict[int, Outcome] = {}
@@ -156,7 +162,7 @@ def _compute_frames(
     name: str,
     signal: str | None,
     how: How,
-    source: Source | None,
+    source: ArraySource | None,
 ) -> list[Outcome]:
     variable = opened.variable(signal)
     core = chosen[0][0].step.core
@@ -187,7 +193,9 @@ def _outcome(computed: Computed, scan: tuple[str, ...]) -> Outcome:
     return Outcome(outputs, computed.arrays, computed.plan.axes, computed.plan.record, computed.chunks)
 
 
-def read_references(wanted: Mapping[str, Wanted], folder: Path | None = None) -> dict[str, Reference]:
+def read_references(
+    wanted: Mapping[str, Wanted], folder: Path | None = None, others: Open = open_lazy
+) -> dict[str, Reference]:
     """Return the datasets that a step reads whole besides its input.
 
     Parameters
@@ -196,6 +204,8 @@ def read_references(wanted: Mapping[str, Wanted], folder: Path | None = None) ->
         As :meth:`emdvc.steps.contract.Step.references` names them.
     folder
         Where their paths start; default: the current folder.
+    others
+        Opens one.
 
     Raises
     ------
@@ -204,7 +214,7 @@ def read_references(wanted: Mapping[str, Wanted], folder: Path | None = None) ->
     """
     found = {}
     for role, one in wanted.items():
-        opened, _ = open_lazy((folder or Path()) / one.path)
+        opened, _ = others((folder or Path()) / one.path)
         try:
             chosen = [opened.variable(signal) for signal in one.signals] or [opened.variable()]
             found[role] = Reference(
@@ -289,6 +299,7 @@ def foresee(
     name: str,
     signal: str | None = None,
     folder: Path | None = None,
+    others: Open = open_lazy,
 ) -> list[str]:
     """Return what a run would give, an array a line, after every check that reads no frame.
 
@@ -302,7 +313,7 @@ def foresee(
         return [step.summary]
     variable = opened.variable(signal)
     check_dimensions(step, variable, name)
-    references = read_references(step.references(parameters), folder)
+    references = read_references(step.references(parameters), folder, others)
     scan = [size for dim, size in zip(variable.dims, variable.array.shape, strict=True) if dim not in step.core]
     each = f", for each of {math.prod(scan)} probe positions"
     outputs = prepare(step, parameters, opened, variable, name, references).outputs

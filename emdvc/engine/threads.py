@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
 
 from emdvc.engine.block_task import BlockTask
 from emdvc.engine.cores import one_processor
@@ -10,6 +13,9 @@ from emdvc.engine.frames import Frames
 from emdvc.engine.how import Keep
 from emdvc.formats.contract import Region
 from emdvc.formats.threads import in_order
+
+#: Blocks that are sent for before they are read, where the array's bytes are elsewhere.
+_AHEAD = 3
 
 
 class Threads:
@@ -35,4 +41,25 @@ class Threads:
                 keep(index, partials)
             return index, count
 
-        yield from in_order(lambda block: one(*block), blocks, min(self._count, at_once), waiting=at_once)
+        jobs = sent_for(task, frames, blocks)
+        yield from in_order(lambda block: one(*block), jobs, min(self._count, at_once), waiting=at_once)
+
+
+def sent_for(task: BlockTask, frames: Frames, blocks: Iterable[tuple[int, Region]]) -> Iterator[tuple[int, Region]]:
+    """Yield blocks; of an array whose bytes come from far away, those that follow are sent for meanwhile.
+
+    What arrives waits on disk, so that no more memory is held.
+    """
+    prefetch: Any = getattr(frames.array, "prefetch", None)
+    if prefetch is None:
+        yield from blocks
+        return
+    coming = iter(blocks)
+    held: deque[tuple[int, Region]] = deque()
+    while True:
+        for block in islice(coming, _AHEAD + 1 - len(held)):
+            prefetch([task.region(frames.array, block[1])])
+            held.append(block)
+        if not held:
+            return
+        yield held.popleft()

@@ -17,13 +17,15 @@ from emdvc.formats import sidecar as sidecars
 from emdvc.formats.contract import ReadOptions
 from emdvc.formats.describe import describe
 from emdvc.formats.readers.zarr import missing_chunks
-from emdvc.history import adding_checks, adding_files, adding_record, dvc, git
+from emdvc.history import adding_checks, adding_files, adding_ranges, adding_record, blocks, dvc, git, partial
 from emdvc.history.adding_files import Source
 from emdvc.history.adding_record import Setting
+from emdvc.history.blocks import Ranges
 from emdvc.history.journal import Journal, recover, transaction
 from emdvc.history.progress import Progress, silent
 from emdvc.history.project import Project, shown
 from emdvc.history.protection import files_of, protect, writable
+from emdvc.history.remotes import routing
 from emdvc.model.sidecar import Sidecar
 
 
@@ -104,6 +106,8 @@ def add(request: Request, progress: Progress = silent) -> Added:
         if request.dry_run:
             return _set(project, source.target, old, settings, dry_run=True)
         return _again(project, source, old, options, settings, progress)
+    if source.in_place:
+        partial.refuse_part(project, project.relative(source.target), "adding it")
     command = f"emdvc add {request.source}" + (f" {request.target}" if request.target else "")
     adding_checks.refuse(project, source, old, command, replacing=request.replace is not None)
     if request.dry_run:
@@ -147,18 +151,45 @@ def _again(
     """Handle a second add of the same bytes: only what was said anew changes."""
     saved = old.source.get("options") or {}
     said = saved | options.to_dict()
-    if said == saved:
-        return _set(project, source.target, old, settings)
     here = source if source.in_place or not source.target.exists() else _at(project, source.target)
+    if said == saved:
+        added = _set(project, source.target, old, settings)
+        return _completed(project, here, added, ReadOptions.from_dict(said), progress)
     opened = registry.open_file(here.start, ReadOptions.from_dict(said))
     try:
         new = adding_record.described(opened, ReadOptions.from_dict(said), progress, old.source["files"])
+        ranges = adding_ranges.known(here, opened, progress)
     finally:
         opened.close()
     new = adding_record.apply(adding_record.carried(old, new, same_bytes=True), settings)
     with transaction(project, f"emdvc add {project.relative(source.target)}") as journal:
         _write_sidecar(project, journal, source.target, new)
+        _write_ranges(project, journal, source.target, ranges)
     return Added(project, project.relative(source.target), "described", new.resolved())
+
+
+def _completed(project: Project, source: Source, added: Added, options: ReadOptions, progress: Progress) -> Added:
+    """Make what data that was added earlier lacks for being read in parts."""
+    if not adding_ranges.lacking(source):
+        return added
+    opened = registry.open_file(source.start, options)
+    try:
+        ranges = adding_ranges.known(source, opened, progress)
+    finally:
+        opened.close()
+    with transaction(project, f"emdvc add {added.path}") as journal:
+        _write_ranges(project, journal, source.target, ranges)
+    note = f"{added.path}.dvc now holds the checksums of its blocks: parts of it can be read without pulling it"
+    action = "recorded" if added.action == "unchanged" else added.action
+    return replace(added, action=action, notes=(*added.notes, note))
+
+
+def _write_ranges(project: Project, journal: Journal, target: Path, ranges: Ranges) -> None:
+    pointer = target.with_name(target.name + ".dvc")
+    journal.will_change(pointer)
+    journal.will_stage([pointer])
+    blocks.write(pointer, ranges)
+    git.add([pointer.relative_to(project.git_root).as_posix()], project.git_root)
 
 
 def _at(project: Project, target: Path) -> Source:
@@ -214,6 +245,7 @@ def _track(
     opened = registry.open_file(source.start, options)
     try:
         draft = adding_record.described(opened, options, progress, [])
+        places = adding_ranges.places(source, opened)
     finally:
         opened.close()
     if old is not None:
@@ -223,12 +255,13 @@ def _track(
     with transaction(project, f"emdvc add {source.start.name}") as journal:
         if old is not None and not source.in_place and source.target.exists():
             journal.set_aside(source.target)
-        digests = adding_files.place(source, journal, progress)
+        sums = adding_ranges.sums_to_make(source)
+        digests = adding_files.place(source, journal, progress, sums)
         files = adding_files.entries(_placed(source), _renamed(source, digests))
         sidecar = replace(draft, source=draft.source | {"files": files} | _replaced(old, reason))
         if not source.here:
             adding_files.require_still(source, before)
-        _commit_bytes(project, journal, source.target, sidecar)
+        _commit_bytes(project, journal, source.target, sidecar, Ranges(adding_ranges.named(source, sums), places))
     notes = [*_notes(project, source), *_gaps(source.target)]
     action = "added" if old is None else "replaced"
     return Added(project, project.relative(source.target), action, sidecar.resolved(), tuple(notes))
@@ -250,19 +283,23 @@ def _renamed(source: Source, digests: dict[Path, str]) -> dict[Path, str]:
 
 def _replaced(old: Sidecar | None, reason: str | None) -> dict[str, Any]:
     if old is None:
-        return {}
+        # of data that DVC alone knew, the reason is kept all the same
+        return {"replaced": [{"reason": reason, "previous_digest": None}]} if reason else {}
     earlier = list(old.source.get("replaced") or [])
     digests = [entry.get("sha256") for entry in old.source.get("files") or []]
     return {"replaced": [*earlier, {"reason": reason or "", "previous_digest": digests[0] if digests else None}]}
 
 
-def _commit_bytes(project: Project, journal: Journal, target: Path, sidecar: Sidecar) -> None:
+def _commit_bytes(project: Project, journal: Journal, target: Path, sidecar: Sidecar, ranges: Ranges) -> None:
     pointer = target.with_name(target.name + ".dvc")
     touched = [pointer, target.parent / ".gitignore", sidecars.path_of(target)]
     for path in touched:
         journal.will_change(path)
     journal.will_stage(touched)
+    remote = routing.remote_of_pointer(project, project.relative(pointer))
     dvc.add(project, project.relative(target))
+    routing.lead_pointer(project, project.relative(pointer), remote)
+    blocks.write(pointer, ranges)
     sidecars.write(target, sidecar)
     journal.will_set_modes(files_of(target))
     protect(target)

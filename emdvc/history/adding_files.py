@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from emdvc.formats import registry
 from emdvc.formats.contract import ReadOptions
 from emdvc.formats.digest import listing_sha256
 from emdvc.formats.sidecar import SUFFIX
+from emdvc.history.blocks import Summing
 from emdvc.history.journal import Journal
 from emdvc.history.progress import Advance, Progress
 from emdvc.history.project import Project
@@ -146,24 +148,37 @@ def entries(source: Source, digests: dict[Path, str]) -> list[dict[str, Any]]:
     return [total | {"sha256": digest, "files": len(source.files)}]
 
 
-def digest(source: Source, progress: Progress) -> dict[Path, str]:
-    """Return the SHA-256 of every file where it lies."""
+def digest(source: Source, progress: Progress, sums: Mapping[Path, Summing] | None = None) -> dict[Path, str]:
+    """Return the SHA-256 of every file where it lies.
+
+    Parameters
+    ----------
+    sums
+        What makes the checksums of some files' blocks in the same pass.
+    """
     from emdvc.formats.digest import file_sha256
 
     with progress(f"checking {source.target.name}", source.size) as advance:
-        return {file: file_sha256(file, advance) for file in source.files}
+        return {file: file_sha256(file, advance, _update(sums, file)) for file in source.files}
 
 
-def place(source: Source, journal: Journal, progress: Progress) -> dict[Path, str]:
+def place(
+    source: Source, journal: Journal, progress: Progress, sums: Mapping[Path, Summing] | None = None
+) -> dict[Path, str]:
     """Bring the files to where they belong and return the SHA-256 of each.
 
     Files outside the project are copied under a temporary name and then renamed, so that nobody meets half a file;
     files inside it are moved.
+
+    Parameters
+    ----------
+    sums
+        What makes the checksums of some files' blocks in the same pass.
     """
     if source.in_place:
-        return digest(source, progress)
+        return digest(source, progress, sums)
     if source.here:
-        digests = digest(source, progress)
+        digests = digest(source, progress, sums)
         _move(source, journal)
         return digests
     partial = source.target.with_name(f".{source.target.name}.{os.getpid()}.partial")
@@ -173,7 +188,7 @@ def place(source: Source, journal: Journal, progress: Progress) -> dict[Path, st
         for file in source.files:
             copy = partial / source.name(file) if source.directory else partial
             copy.parent.mkdir(parents=True, exist_ok=True)
-            digests[file] = _copy(file, copy, advance)
+            digests[file] = _copy(file, copy, advance, _update(sums, file))
     journal.will_move(partial, source.target)
     partial.rename(source.target)
     return digests
@@ -192,12 +207,18 @@ def _move(source: Source, journal: Journal) -> None:
         file.rename(place)
 
 
-def _copy(file: Path, copy: Path, advance: Advance) -> str:
+def _update(sums: Mapping[Path, Summing] | None, file: Path) -> Callable[[memoryview], None] | None:
+    return sums[file].update if sums and file in sums else None
+
+
+def _copy(file: Path, copy: Path, advance: Advance, also: Callable[[memoryview], None] | None) -> str:
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(_BLOCK))
     with file.open("rb", buffering=0) as reading, copy.open("xb", buffering=0) as writing:
         while count := reading.readinto(buffer):
             digest.update(buffer[:count])
+            if also is not None:
+                also(buffer[:count])
             written = 0
             while written < count:  # a raw file may take less than it is given
                 written += writing.write(buffer[written:count]) or 0

@@ -5,41 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from emdvc.errors import EmdvcError
 from emdvc.formats import registry
 from emdvc.history import doctor_project, git
+from emdvc.history.finding import Finding
 from emdvc.history.project import Project
-
-Verdict = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found.
-
-    Parameters
-    ----------
-    check
-        What was looked at.
-    verdict
-        ``ok``; ``warn``: works, but may not as wished; ``fail``: something will not work or data is in danger.
-    text
-        What was found.
-    remedy
-        The command that mends it.
-    """
-
-    check: str
-    verdict: Verdict
-    text: str
-    remedy: str | None = None
-
-    def to_dict(self) -> dict[str, str | None]:
-        """Return plain values."""
-        return {"check": self.check, "verdict": self.verdict, "text": self.text, "remedy": self.remedy}
 
 
 def examine(project: Project | None, *, ask_remote: bool = True) -> Iterator[Finding]:
@@ -141,4 +112,4 @@ def _disk(project: Project) -> Finding:
     free = shutil.disk_usage(project.root).free
     text = f"{free / 1e9:.1f} GB free"
     # an added scan lies on the disk twice: in the workspace and in the cache
-    return Finding("disk", "ok" if free > 5e9 else "warn", text, None if free > 5e9 else "dvc gc --workspace")
+    return Finding("disk", "ok" if free > 5e9 else "warn", text, None if free > 5e9 else "emdvc gc")

@@ -7,11 +7,12 @@ from typing import Literal
 
 from emdvc.errors import EmdvcError
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import dvc, dvc_pipeline, dvc_remote, dvc_settings, git, stage_writing
+from emdvc.history import dvc, dvc_pipeline, dvc_settings, git, stage_writing
 from emdvc.history.initialise import LINES, SETTINGS
 from emdvc.history.journal import recover
 from emdvc.history.project import Project, shown
 from emdvc.history.protection import writable
+from emdvc.history.raw.files import linked
 from emdvc.history.snapshot import Snapshot, sidecar_path
 from emdvc.history.textconv import install as git_install
 from emdvc.model import record as rec
@@ -85,6 +86,9 @@ def files(project: Project) -> Iterator[Found]:
         yield "git diff", "warn", text, "activate the environment that emdvc is installed in, then: emdvc git install"
     else:
         yield "git diff", "ok", "shows metadata and chunks", None
+    if clone.hooks:
+        text = f"raw data is not checked before a {', '.join(clone.hooks)}"
+        yield "hooks", "warn", text, "emdvc git install"
 
 
 def raw_data(project: Project) -> Iterator[Found]:
@@ -99,10 +103,14 @@ def raw_data(project: Project) -> Iterator[Found]:
     open_ = [str(out.path) for out in outs if project.path(out.path).exists() and writable(project.path(out.path))]
     if open_:
         yield "raw data", "warn", f"{open_[0]} can be written" + _more(open_), f"emdvc add {open_[0]}"
+    shared = [str(out.path) for out in outs if out.digest and any(linked(project, project.path(out.path), out.digest))]
+    if shared:
+        text = f"{shared[0]} is the cache's own file: who writes into it changes every copy" + _more(shared)
+        yield "raw data", "fail", text, "emdvc verify --raw gives it bytes of its own"
     bare = [str(out.path) for out in outs if not project.path(sidecar_path(out.path)).exists()]
     if bare:
         yield "raw data", "warn", f"{bare[0]} has no sidecar" + _more(bare), f"emdvc add {bare[0]}"
-    if not (changed or open_ or bare):
+    if not (changed or open_ or shared or bare):
         yield "raw data", "ok", f"{len(outs)} dataset{'s' if len(outs) != 1 else ''}, read-only and described", None
 
 
@@ -133,16 +141,23 @@ def stages(project: Project) -> Iterator[Found]:
 
 
 def remote(project: Project) -> Iterator[Found]:
-    """Ask the remote, and see that what it gives is checked."""
-    found = dvc_remote.default_remote(project)
-    if found is None:
-        yield "remote", "warn", "data is shared nowhere", "emdvc init --remote NAME=URL"
-        return
-    if not found.verify:
-        text = f"{found.name}: what is fetched is not checked; a damaged file would be taken for the data"
-        yield "remote", "warn", text, f"dvc remote modify {found.name} verify true"
-    dvc_remote.reachable(project)
-    yield "remote", "ok", f"{found.name} ({found.url}) answers", None
+    """Ask each remote, and see that what it gives is checked; `emdvc remote check` looks closer."""
+    from emdvc.history.remotes import checking
+    from emdvc.history.storage.settings import default_name, remote_names
+
+    names = remote_names(project)
+    if default_name(project) is None:
+        yield "remote", "warn", "data is shared nowhere", "emdvc remote add lab /path/or/s3://bucket"
+    for name in names:
+        fine = "answers"
+        for found in checking.check(project, name, quick=True):
+            if found.verdict != "ok":
+                fine = ""
+                yield "remote", found.verdict, f"{name}: {found.text}", found.remedy
+            elif found.check == "reach" and fine:
+                fine = found.text
+        if fine:
+            yield "remote", "ok", f"{name} {fine}", None
 
 
 def _more(paths: list[str]) -> str:

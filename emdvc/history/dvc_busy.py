@@ -18,10 +18,11 @@ def at_work(project: Project) -> bool:
 def _writing(file: Path) -> bool:
     """Say whether a stage has locked what it writes; also one that was killed, which DVC finds out."""
     try:
-        return bool(json.loads(file.read_bytes())["write"])
+        # the last stage that is done takes the key away
+        return bool(json.loads(file.read_bytes()).get("write"))
     except FileNotFoundError:
         return False
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, AttributeError):
         return True
 
 

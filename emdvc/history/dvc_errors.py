@@ -88,7 +88,7 @@ def _config_error(error: Exception) -> EmdvcError | None:
         return ProjectError(
             "the project has no remote for its data",
             code=Code.REMOTE,
-            hint="emdvc init --remote lab=/path/or/s3://bucket",
+            hint="emdvc remote add lab /path/or/s3://bucket",
         )
     if isinstance(error, RemoteNotFoundError):
         return ProjectError("there is no such remote", code=Code.REMOTE, evidence=first, hint="dvc remote list")

@@ -94,11 +94,24 @@ def pull(project: Project, targets: list[PurePosixPath] | None = None) -> dict[s
     EnvironmentFault
         The remote did not answer.
     """
-    from dvc.exceptions import CheckoutError, DownloadError
+    from dvc.exceptions import DownloadError
 
-    with _remote_faults(project), repository(project) as repo:
-        with suppress(DownloadError):  # some is missing: the checkout places the rest and says what
-            repo.fetch(targets=_names(targets))
+    with _remote_faults(project), repository(project) as repo, suppress(DownloadError):
+        repo.fetch(targets=_names(targets))
+    return checkout(project, targets)  # where some is missing it places the rest and says what
+
+
+def checkout(project: Project, targets: list[PurePosixPath] | None = None) -> dict[str, Any]:
+    """Place data of the cache in the workspace; changed files are left as they are.
+
+    Raises
+    ------
+    DataMissingError
+        The cache lacks something; it is named, and the rest is placed.
+    """
+    from dvc.exceptions import CheckoutError
+
+    with repository(project) as repo:
         try:
             result: dict[str, Any] = repo.checkout(targets=_names(targets), force=False)
         except CheckoutError as error:
@@ -113,7 +126,7 @@ def missing_data(paths: list[str]) -> DataMissingError:
     return DataMissingError(
         f"{count} dataset{'s are' if count != 1 else ' is'} neither in the cache nor on the remote",
         evidence="missing: " + ", ".join(paths[:5]) + (f" and {count - 5} more" if count > 5 else ""),
-        hint="whoever computed or added it runs: dvc push",
+        hint="whoever computed or added it runs: emdvc push",
     )
 
 
@@ -136,25 +149,6 @@ def not_on_remote(project: Project) -> dict[str, str]:
         reported = repo.status(cloud=True)
     lacking = {str(path).replace("\\", "/"): str(how) for path, how in reported.items() if how in ("new", "missing")}
     return dict(sorted(lacking.items()))
-
-
-def reachable(project: Project) -> None:
-    """Check that the default remote answers.
-
-    Raises
-    ------
-    EnvironmentFault
-        It does not.
-    """
-    with _remote_faults(project), repository(project) as repo:
-        remote = repo.cloud.get_remote()
-        if remote.fs.protocol == "local":
-            # a folder that is not there yet is made by the first push; one whose parent is gone is a lost mount
-            folder = Path(remote.path)
-            if not folder.exists() and not folder.parent.exists():
-                raise FileNotFoundError(f"{folder.parent} does not exist")
-        else:
-            remote.fs.exists(remote.path)
 
 
 def _names(targets: list[PurePosixPath] | None) -> list[str] | None:

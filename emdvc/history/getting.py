@@ -18,9 +18,18 @@ from emdvc.errors import (
     suggest,
 )
 from emdvc.history import dvc, dvc_remote, dvc_settings, git, notes
+from emdvc.history.collecting.after_push import use_cache
 from emdvc.history.initialise import configure_clone
+from emdvc.history.progress import Progress, silent
 from emdvc.history.project import Project, shown
-from emdvc.history.protection import protect
+from emdvc.history.raw.files import settle
+from emdvc.history.snapshot import Snapshot
+from emdvc.history.storage.remote import remote_of
+from emdvc.history.storage.settings import remote_settings
+from emdvc.history.transfer.fetching import fetch_datasets
+from emdvc.history.transfer.pushing import keeps_versions
+from emdvc.history.transfer.runs import fetch_runs
+from emdvc.history.verify.wanted_objects import is_chosen, kept_by_dvc
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,14 @@ class Got:
     notes: tuple[str, ...] = ()
 
 
-def get(url: str, folder: Path | None = None, *, data: bool = True, only: Sequence[str] = ()) -> Got:
+def get(
+    url: str,
+    folder: Path | None = None,
+    *,
+    data: bool = True,
+    only: Sequence[str] = (),
+    progress: Progress = silent,
+) -> Got:
     """Clone a project and fetch its data.
 
     Parameters
@@ -58,6 +74,8 @@ def get(url: str, folder: Path | None = None, *, data: bool = True, only: Sequen
         Whether to fetch data.
     only
         Datasets (or parts of them) to fetch; all when empty.
+    progress
+        Shows the bytes that are fetched.
 
     Raises
     ------
@@ -72,26 +90,54 @@ def get(url: str, folder: Path | None = None, *, data: bool = True, only: Sequen
         raise UsageError("--no-data and --only contradict each other", hint="leave one of them out")
     folder = Path.cwd() / (folder or _name(url))
     _clone(url, folder)
-    project = _project(url, folder)
+    project = project_of(url, folder)
     configure_clone(project)
-    said = _local_remote(project, url)
+    said = local_remote(project, url)
     with suppress(EnvironmentFault):  # who computed what, and whether it was verified: good to have, no more
         notes.fetch(project.git_root, "origin")
     outs = sorted((out for out in dvc.outs(project) if out.cached), key=lambda out: out.path)
     targets = _targets(project, only, [out.path for out in outs]) if only else None
     try:
         if data and outs:
-            dvc_remote.pull(project, targets)
+            _fetch(project, targets, progress)
     except (DataMissingError, ProjectError) as error:
         error.hint = error.hint or f"the clone is in {shown(folder)}"
         raise
+    except EnvironmentFault as error:
+        error.hint = f"{error.hint or 'once it is mended'}; then: cd {shown(folder)} && emdvc pull"
+        raise
     finally:
         here = [out for out in outs if project.path(out.path).exists()]
-        for out in here:
-            if out.source:
-                protect(project.path(out.path))
+        settle(project)
+        use_cache(project)
     fetched = tuple(str(out.path) for out in here)
     return Got(project, fetched, tuple(str(out.path) for out in outs if out not in here), tuple(said))
+
+
+def _fetch(project: Project, targets: list[PurePosixPath] | None, progress: Progress) -> None:
+    """Fetch data and place it; with all of it also the records of runs, by which later ones are not run again."""
+    if keeps_versions(remote_settings(project)):
+        dvc_remote.pull(project, targets)
+        return
+    with Snapshot(project) as snapshot:
+        wanted = [entry for entry in kept_by_dvc(snapshot) if targets is None or is_chosen(entry.path, targets)]
+    lost: DataMissingError | None = None
+    try:
+        fetch_datasets(project, [entry for entry in wanted if not entry.foreign], progress)
+        if targets is None:
+            with suppress(EnvironmentFault):  # good to have, no more
+                fetch_runs(project, remote_of(project))
+    except DataMissingError as error:
+        lost = error
+    foreign = [entry.path for entry in wanted if entry.foreign]
+    try:
+        if foreign:
+            dvc_remote.pull(project, foreign)
+        dvc_remote.checkout(project, targets)  # what could be had is placed
+    except DataMissingError as error:
+        raise lost or error from error
+    if lost is not None:
+        raise lost
 
 
 def history_of(url: str, folder: Path) -> Project:
@@ -112,8 +158,8 @@ def history_of(url: str, folder: Path) -> Project:
         It is no project.
     """
     _clone(url, folder)
-    project = _project(url, folder)
-    _local_remote(project, url)
+    project = project_of(url, folder)
+    local_remote(project, url)
     return project
 
 
@@ -153,7 +199,14 @@ def _check_out_only_branch(folder: Path) -> None:
         git.run(["checkout", "--quiet", "-B", name, "--track", f"origin/{name}"], folder)
 
 
-def _project(url: str, folder: Path) -> Project:
+def project_of(url: str, folder: Path) -> Project:
+    """Return the project in a clone of a repository.
+
+    Raises
+    ------
+    ProjectError
+        It holds none, or several.
+    """
     if (folder / ".dvc").is_dir():
         return Project(folder, folder)
     below = [Path(name).parents[1] for name in git.tracked(folder, ["*.dvc/config"]) if name.endswith("/.dvc/config")]
@@ -167,20 +220,20 @@ def _project(url: str, folder: Path) -> Project:
     )
 
 
-def _local_remote(project: Project, url: str) -> list[str]:
-    """Point a remote that is a folder beside the original to that folder: its relative path does not hold here."""
-    configured = dvc_settings.project_settings(project.root)
-    name = configured.get("core", {}).get("remote")
-    written = configured.get(f'remote "{name}"', {}).get("url", "")
-    origin = Path(url).expanduser()
-    if not written or "://" in written or Path(written).is_absolute() or not origin.exists():
-        return []
-    here = (project.dvc_dir / written).resolve()
-    there = (origin / project.prefix / ".dvc" / written).resolve()
-    if here.exists() or not there.is_dir():
-        return []
-    dvc_settings.set_local(project, f'remote "{name}"', "url", str(there))
-    return [f"the remote {name} is the folder {there} (noted in .dvc/config.local)"]
+def local_remote(project: Project, url: str) -> list[str]:
+    """Point remotes that are folders beside the original to those folders: their relative paths do not hold here."""
+    origin, notes = Path(url).expanduser(), []
+    for section, said in dvc_settings.project_settings(project.root).items():
+        written = said.get("url", "") if section.startswith('remote "') else ""
+        if not written or "://" in written or Path(written).is_absolute() or not origin.exists():
+            continue
+        here = (project.dvc_dir / written).resolve()
+        there = (origin / project.prefix / ".dvc" / written).resolve()
+        if not here.exists() and there.is_dir():
+            dvc_settings.set_local(project, section, "url", str(there))
+            name = section.removeprefix('remote "').rstrip('"')
+            notes.append(f"the remote {name} is the folder {there} (noted in .dvc/config.local)")
+    return notes
 
 
 def _targets(project: Project, only: Sequence[str], known: list[PurePosixPath]) -> list[PurePosixPath]:

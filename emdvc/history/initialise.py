@@ -9,11 +9,12 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emdvc.errors import ConflictError, UsageError
+from emdvc.errors import UsageError
 from emdvc.formats.sidecar import write_text
 from emdvc.history import ci_files, dvc, dvc_settings, git
 from emdvc.history.project import Project, git_root_of, shown
-from emdvc.history.remote_url import RemoteUrl
+from emdvc.history.remotes import adding as remotes
+from emdvc.history.remotes.url import RemoteUrl
 from emdvc.history.textconv import install as git_install
 
 #: DVC's settings of every project. Hard links and symbolic links are left out: a program that writes in place through
@@ -107,17 +108,21 @@ def initialise(folder: Path, remote: str | None = None, ci: str | None = None) -
     """
     root = Path(os.path.abspath(folder))  # noqa: PTH100
     _refuse(root)
-    wanted = RemoteUrl.parse(remote, root) if remote is not None else None
+    wanted = remotes.plan(root, RemoteUrl.parse(remote, root)) if remote is not None else None
     workflow = ci_files.chosen(ci) if ci is not None else None
     if workflow is not None:
         ci_files.refuse_other(workflow, Project(root, git_root_of(root) or root))
     root.mkdir(parents=True, exist_ok=True)
     report = Report(Project(root, root))
     _repositories(report)
-    _settings(report, wanted)
+    _settings(report)
     files = [*_lines(report), *_texts(report)]
-    written = configure_clone(report.project).made
-    (report.made if written else report.kept).append("git diff of metadata and chunks")
+    if wanted is not None:
+        written = remotes.apply(report.project, wanted)
+        (report.made if written.changes else report.kept).append(f"remote {wanted.remote.name}")
+        report.notes += written.notes
+    configured = configure_clone(report.project).made
+    (report.made if configured else report.kept).append("git diff of metadata and chunks")
     paths = [report.project.in_git(file) for file in [*files, ".dvc/config"]]
     if workflow is not None:
         made = ci_files.write(workflow, report.project)
@@ -160,25 +165,10 @@ def _repositories(report: Report) -> None:
         report.made.append("DVC")
 
 
-def _settings(report: Report, remote: RemoteUrl | None) -> None:
+def _settings(report: Report) -> None:
     root = report.project.root
     have = dvc_settings.project_settings(root)
-    wanted = {section: dict(values) for section, values in SETTINGS.items()}
-    if remote is not None:
-        section = remote.section
-        known = have.get(section, {})
-        if known and known.get("url") != remote.url:
-            raise ConflictError(
-                f"the remote {remote.name} has another URL",
-                evidence=f"it is {known.get('url')}",
-                hint=f"dvc remote modify {remote.name} url {remote.url}",
-            )
-        wanted[section] = {"url": remote.url, "verify": "true"}
-        wanted["core"]["remote"] = remote.name
-        default = have.get("core", {}).get("remote")
-        if default not in (None, remote.name):
-            report.notes.append(f"{default} stays the default remote; to change it: dvc remote default {remote.name}")
-    made = dvc_settings.complete_settings(root, wanted)
+    made = dvc_settings.complete_settings(root, SETTINGS)
     report.made += [f"setting {name.replace(chr(34), '')}" for name in made]
     for section, values in SETTINGS.items():
         for key, value in values.items():

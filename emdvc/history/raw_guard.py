@@ -9,7 +9,12 @@ from emdvc.errors import Code, ConflictError, MetadataError, UsageError
 from emdvc.formats import registry
 from emdvc.formats import sidecar as sidecars
 from emdvc.history import git
+from emdvc.history.batch import Batch
 from emdvc.history.project import Project
+from emdvc.history.raw.checking import check, on_purpose, undone, way_back
+from emdvc.history.raw.pointers import GitTree, WorkspaceTree, is_pointer
+from emdvc.history.raw.revisions import unshared
+from emdvc.history.raw.rules import Loss, losses
 from emdvc.history.snapshot import Snapshot, data_path, sidecar_path
 from emdvc.history.workspace.stage_state import StageState
 from emdvc.model import record as rec
@@ -40,7 +45,9 @@ def refuse_conflicts(changes: list[git.Change]) -> None:
 
 
 def refuse_changed_raw(project: Project, states: list[StageState], changes: list[git.Change]) -> None:
-    """Refuse raw data that is not what was recorded, or that was recorded anew without a reason.
+    """Refuse raw data that is not what was recorded, or that was recorded anew, or dropped, without a reason.
+
+    What was committed past emdvc and is not shared yet is looked at, too.
 
     Raises
     ------
@@ -51,15 +58,38 @@ def refuse_changed_raw(project: Project, states: list[StageState], changes: list
         for name, how in state.changed_outs.items() if state.source else ():
             if how == "modified":
                 raise _raw_changed(name, "its bytes are not those that were recorded", f"dvc checkout --force {name}")
-    if git.head(project.git_root) is None:
+    root = project.git_root
+    head = git.head(root)
+    if head is None:
         return
-    with Snapshot(project, "HEAD") as then, Snapshot(project) as now:
-        for change in changes:
-            pointer = PurePosixPath(change.path).relative_to(project.prefix)
-            if pointer.suffix == ".dvc" and _repointed(then, now, pointer):
-                path = data_path(pointer)
-                back = f"git checkout HEAD -- {pointer} && dvc checkout --force {path}"
-                raise _raw_changed(str(path), f"{pointer} points to other bytes, its sidecar does not know why", back)
+    pointers = [change.path for change in changes if is_pointer(change.path)]
+    with Batch(root) as batch:
+        then, now = GitTree(head.oid, batch), WorkspaceTree(root)
+        for loss in losses(then, now, pointers):
+            if not undone(loss, then, now, root, batch):
+                raise _lost(project, loss)
+    for found in check(root, [unshared(root)], WorkspaceTree(root)).findings:
+        raise ConflictError(
+            f"the raw data {found.path} was {found.how} in a commit",
+            code=Code.RAW_CHANGED,
+            evidence=f"commit {found.where} has no reason for it; {found.recorded_in} still records {found.before}",
+            hint=f"back to what was recorded: {found.remedy}; on purpose: {found.on_purpose}",
+        )
+
+
+def _lost(project: Project, loss: Loss) -> ConflictError:
+    raw = loss.raw
+    path = raw.path.relative_to(project.prefix) if raw.path.is_relative_to(project.prefix) else raw.path
+    if loss.how == "changed":
+        back = f"git checkout HEAD -- {raw.pointer} && dvc checkout --force {path}"
+        return _raw_changed(str(path), f"{raw.pointer} points to other bytes, its sidecar does not know why", back)
+    what = "names no bytes any more" if loss.how == "emptied" else "is gone"
+    return ConflictError(
+        f"the raw data {path} was dropped",
+        code=Code.RAW_CHANGED,
+        evidence=f"{raw.pointer} {what}, and no other pointer records these bytes",
+        hint=f"back to what was recorded: {way_back(raw, 'HEAD')}; on purpose: {on_purpose(raw, loss)}",
+    )
 
 
 def repointed(project: Project, data: PurePosixPath) -> bool:

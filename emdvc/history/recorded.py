@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from emdvc.formats import sidecar as sidecars
+from emdvc.history.declared_outs import remotes_in
 from emdvc.history.snapshot import Snapshot
 
 LOCK = "dvc.lock"
@@ -32,6 +33,14 @@ class Recorded:
         Name of the stage that wrote it; None for data that was added.
     remote
         Remote that it is kept on, where that is not the default one.
+    shared
+        Whether it is to be pushed at all.
+    foreign
+        Whether only DVC itself can move it: it is imported from another repository, or was recorded by DVC 2.
+    kept
+        What emdvc keeps of it in the ``.dvc`` file, under ``meta: emdvc:``; no part of what is recorded.
+    source
+        Of data that was recorded where it lies: ``{url, recorded, listing}``, under ``meta: emdvc_source:``.
     """
 
     path: PurePosixPath
@@ -41,6 +50,10 @@ class Recorded:
     where: PurePosixPath
     stage: str | None = None
     remote: str | None = None
+    shared: bool = True
+    foreign: bool = False
+    kept: Any = field(default=None, compare=False, repr=False)
+    source: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_directory(self) -> bool:
@@ -83,6 +96,17 @@ def recorded(snapshot: Snapshot) -> dict[PurePosixPath, Recorded]:
         A ``.dvc`` file or dvc.lock is no YAML.
     """
     return {entry.path: entry for file in _files(snapshot) for entry in _entries(snapshot, file)}
+
+
+def recorded_by(snapshot: Snapshot, files: Iterable[PurePosixPath]) -> dict[PurePosixPath, Recorded]:
+    """Return what some ``.dvc`` files or dvc.locks record, by path; one that is not there records nothing.
+
+    Raises
+    ------
+    MetadataError
+        As :func:`recorded`.
+    """
+    return {entry.path: entry for file in files for entry in _entries(snapshot, file)}
 
 
 def recorded_in(old: Snapshot, new: Snapshot) -> tuple[dict[PurePosixPath, Recorded], dict[PurePosixPath, Recorded]]:
@@ -154,17 +178,28 @@ def stage_address(name: str, folder: PurePosixPath) -> str:
 def _pointed(snapshot: Snapshot, file: PurePosixPath) -> Iterator[Recorded]:
     content = _load(snapshot, file)
     folder = _below(file.parent, content.get("wdir") or ".")
+    meta = content.get("meta")
+    kept = meta.get("emdvc") if isinstance(meta, dict) else None
+    source = meta.get("emdvc_source") if isinstance(meta, dict) else None
+    imported = any(isinstance(dep, dict) and "repo" in dep for dep in content.get("deps") or [])
     for out in content.get("outs") or []:
-        yield _entry(out, folder, file, None)
+        entry = _entry(out, folder, file, None, imported)
+        yield replace(entry, kept=kept, source=source if isinstance(source, dict) else None)
 
 
 def _locked(snapshot: Snapshot, file: PurePosixPath) -> Iterator[Recorded]:
+    remotes = remotes_in(snapshot, file.with_name("dvc.yaml"))
     for name, said in (_load(snapshot, file).get("stages") or {}).items():
         for out in said.get("outs") or []:
-            yield _entry(out, file.parent, file, str(name))
+            entry = _entry(out, file.parent, file, str(name))
+            # which remote an output goes to stands in dvc.yaml alone
+            named = next((remote for pattern, remote in remotes if pattern.fullmatch(str(entry.path))), None)
+            yield replace(entry, remote=named) if named is not None else entry
 
 
-def _entry(out: Mapping[str, Any], folder: PurePosixPath, file: PurePosixPath, stage: str | None) -> Recorded:
+def _entry(
+    out: Mapping[str, Any], folder: PurePosixPath, file: PurePosixPath, stage: str | None, imported: bool = False
+) -> Recorded:
     return Recorded(
         _below(folder, out["path"]),
         str(out.get("md5") or ""),
@@ -173,6 +208,8 @@ def _entry(out: Mapping[str, Any], folder: PurePosixPath, file: PurePosixPath, s
         file,
         stage,
         out.get("remote"),
+        out.get("push") is not False,
+        imported or out.get("hash") != "md5",
     )
 
 

@@ -116,10 +116,16 @@ def _key_reasons(
 ) -> list[tuple[str, KeyChange | None]]:
     from emdvc.formats.sidecar import SUFFIX
     from emdvc.history.changes import same_value, tree_leaves
+    from emdvc.history.stages import POINTER_KEYS
 
     tree = read(project.root / file)
     found: list[tuple[str, KeyChange | None]] = []
     for key, how in changed.items():
+        if key in POINTER_KEYS and file.endswith(SUFFIX) and how == "modified":
+            # what stands for data that is read in place
+            what = "the bytes" if key == POINTER_KEYS[0] else "the numbers"
+            found.append((f"{what} of {file.removesuffix(SUFFIX)} changed", None))
+            continue
         old = tree_leaves(locked.get(key), key) if key in locked else {}
         new = tree_leaves(_at(tree, key), key)
         where = file.removesuffix(SUFFIX)

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def key(
     *,
     signal: str | None = None,
     folder: Path | None = None,
+    state: Callable[[Path], str] | None = None,
 ) -> str:
     """Return a digest of everything that a result depends on.
 
@@ -56,26 +57,29 @@ def key(
         Which of its arrays.
     folder
         Where the paths of other datasets start that are read; default: the current folder.
+    state
+        Returns of a dataset's path what changes with its bytes; default: :func:`files`.
     """
+    state = state or files
     declared = step.metadata(parameters)
     facts = {
         "format": FORMAT,
         "step": [step.name, step.versions(parameters), [files(path) for path in sources(step, parameters)]],
         "parameters": parameters.model_dump(mode="json"),
-        "input": [files(locate(source)[0]), {name: info.digest for name, info in sidecar.variables.items()}, signal],
+        "input": [state(locate(source)[0]), {name: info.digest for name, info in sidecar.variables.items()}, signal],
         "metadata": {name: repr(rec.get(opened.record, name)) for name in declared},
         "axes": {dim: repr(axis) for dim, axis in opened.axes.items() if f"axes.{dim}" in declared},
         "references": {
-            role: _with_sidecar(locate((folder or Path()) / wanted.path)[0])
+            role: _with_sidecar(locate((folder or Path()) / wanted.path)[0], state)
             for role, wanted in step.references(parameters).items()
         },
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _with_sidecar(data: Path) -> list[str]:
+def _with_sidecar(data: Path, state: Callable[[Path], str]) -> list[str]:
     sidecar = path_of(data)  # its calibration
-    return [files(data), files(sidecar) if sidecar.is_file() else ""]
+    return [state(data), files(sidecar) if sidecar.is_file() else ""]
 
 
 def files(path: Path) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from emdvc.errors import Code, ProjectError, StepError
+from emdvc.errors import Code, ProjectError, StepError, UsageError
 from emdvc.formats import sidecar as sidecars
 from emdvc.formats.dataset import locate
 from emdvc.formats.sidecar import path_of
+from emdvc.history.in_place import pointers
+from emdvc.history.partial import refuse_part
 from emdvc.history.project import Project
 from emdvc.history.stage_deps import needed, sources, typed_step, undeclared
-from emdvc.history.stages import StageInfo, declared, parameters_of
+from emdvc.history.stages import Pipeline, StageInfo, declared, parameters_of
 from emdvc.model.sidecar import Sidecar
 from emdvc.steps.contract import Step
 from emdvc.steps.parameters import merge_settings, parse_settings, validate
@@ -41,6 +44,8 @@ class Run:
         The project that it belongs to, seen from the folder of its pipeline; None outside one.
     stage
         The stage that it is; None for a run by hand.
+    in_place
+        Whether the data are read where they are, as they are recorded.
     """
 
     step: Step
@@ -50,6 +55,7 @@ class Run:
     output: Path
     project: Project | None = None
     stage: StageInfo | None = None
+    in_place: bool = False
 
     @property
     def folder(self) -> Path | None:
@@ -91,7 +97,13 @@ def _digest(sidecar: Sidecar) -> str:
 
 
 def context(
-    step_name: str, source: str, output: Path, *, params: str | None = None, settings: Sequence[str] = ()
+    step_name: str,
+    source: str,
+    output: Path,
+    *,
+    params: str | None = None,
+    settings: Sequence[str] = (),
+    in_place: bool = False,
 ) -> Run:
     """Return a run made ready.
 
@@ -103,6 +115,8 @@ def context(
         Section of params.yaml; by default that of the stage which has this output.
     settings
         ``KEY=VALUE`` texts that win over params.yaml.
+    in_place
+        Whether the data are read where they are, as they are recorded.
 
     Raises
     ------
@@ -127,7 +141,16 @@ def context(
         _check_declared(step, parameters, stage)
         _check_deps(project, step, parameters, stage)
     path = Path(source)
-    return Run(step, parameters, path, _name(path, project), output, project, stage)
+    if project is not None and path.is_dir() and not in_place:
+        _check_whole(project, path)
+    return Run(step, parameters, path, _name(path, project), output, project, stage, in_place)
+
+
+def _check_whole(project: Project, path: Path) -> None:
+    """Check that a folder is not a part of what is recorded: chunks that are not there would read as zeros."""
+    whole = Project.find(project.root)  # `project` may be the folder of one of its pipelines
+    with suppress(UsageError):  # outside the project
+        refuse_part(whole, whole.relative(path), "computing from it")
 
 
 def _name(path: Path, project: Project | None) -> str:
@@ -162,7 +185,12 @@ def _check_declared(step: Step, parameters: Any, stage: StageInfo) -> None:
 
 
 def _check_deps(project: Project | None, step: Step, parameters: Any, stage: StageInfo) -> None:
-    missing = undeclared(stage, needed(project, step, parameters)) if project is not None else []
+    if project is None:
+        return
+    missing = undeclared(stage, needed(project, step, parameters))
+    if stage.in_place:
+        wanted = pointers.pointers(project, Pipeline.read(project), stage.input, needed(project, step, parameters))
+        missing = pointers.undeclared(stage, wanted)
     if missing:
         raise ProjectError(
             f"stage '{stage.name}' reads {missing[0]} but does not depend on it",

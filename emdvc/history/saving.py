@@ -7,11 +7,16 @@ from pathlib import Path, PurePosixPath
 
 from emdvc.errors import EmdvcError, EnvironmentFault, UsageError
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import dvc_pipeline, dvc_remote, git, notes, raw_guard, rerun, run_records
+from emdvc.history import dvc_pipeline, dvc_remote, git, notes, partial, raw_guard, rerun, run_records
+from emdvc.history.collecting.after_push import use_cache
 from emdvc.history.git import Commit
 from emdvc.history.journal import recover
 from emdvc.history.lock import writing
+from emdvc.history.progress import Progress, silent
 from emdvc.history.project import Project
+from emdvc.history.storage.settings import default_name, remote_settings
+from emdvc.history.transfer import pushing
+from emdvc.history.transfer.lost import LostError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,9 @@ class Saved:
     notes: tuple[str, ...] = ()
 
 
-def save(project: Project, message: str | None, *, push: bool = True, dry_run: bool = False) -> Saved:
+def save(
+    project: Project, message: str | None, *, push: bool = True, dry_run: bool = False, progress: Progress = silent
+) -> Saved:
     """Commit all changes, then push data, then history.
 
     Parameters
@@ -53,6 +60,8 @@ def save(project: Project, message: str | None, *, push: bool = True, dry_run: b
         Whether to push.
     dry_run
         Only check, and note what would be committed.
+    progress
+        Shows the bytes that are pushed.
 
     Raises
     ------
@@ -70,6 +79,7 @@ def save(project: Project, message: str | None, *, push: bool = True, dry_run: b
         states = dvc_pipeline.states(project)
         changes = [change for change in git.changes(project.git_root) if _inside(project, change.path)]
         raw_guard.refuse_conflicts(changes)
+        partial.refuse_shrunk(project)
         raw_guard.refuse_changed_raw(project, states, changes)
         raw_guard.refuse_unversioned(project, changes)
         raw_guard.check_sidecars(project, changes)
@@ -78,8 +88,9 @@ def save(project: Project, message: str | None, *, push: bool = True, dry_run: b
             return Saved(None, 0, None, None, stale, tuple(f"would commit {change.path}" for change in changes))
         commit = _commit(project, message) if changes else None
         said = _attach_runs(project)
-        sent, pushed_to, pushing = _push(project, commit) if push else (None, None, [])
-    return Saved(commit, len(changes) if commit else 0, sent, pushed_to, stale, (*said, *pushing))
+        use_cache(project)
+        sent, pushed_to, about = _push(project, commit, progress) if push else (None, None, [])
+    return Saved(commit, len(changes) if commit else 0, sent, pushed_to, stale, (*said, *about))
 
 
 def _inside(project: Project, path: str) -> bool:
@@ -120,15 +131,14 @@ def _restore(index: Path, before: bytes | None) -> None:
         index.write_bytes(before)
 
 
-def _push(project: Project, commit: Commit | None) -> tuple[int | None, str | None, list[str]]:
+def _push(project: Project, commit: Commit | None, progress: Progress) -> tuple[int | None, str | None, list[str]]:
     said: list[str] = []
     sent: int | None = None
-    remote = dvc_remote.default_remote(project)
     try:
-        if remote is None:
-            said.append("data was not pushed: there is no remote (emdvc init --remote NAME=URL)")
+        if default_name(project) is None:
+            said.append("data was not pushed: there is no remote (emdvc remote add NAME URL)")
         else:
-            sent = dvc_remote.push(project, _unshared(project))
+            sent = _push_data(project, progress, said)
         pushed_to = _push_history(project, said)
     except EmdvcError as error:
         done = f"committed as {commit.short}; " if commit is not None else ""
@@ -136,10 +146,30 @@ def _push(project: Project, commit: Commit | None) -> tuple[int | None, str | No
             error.cause,
             code=error.code,
             evidence=done + (error.evidence or ""),
-            hint=error.hint if "git pull" in (error.hint or "") else "once it is mended, `emdvc save` pushes again",
+            hint=error.hint if "emdvc save" in (error.hint or "") else _again(error.hint),
         ) from error
     _remember(project)
     return sent, pushed_to, said
+
+
+def _again(hint: str | None) -> str:
+    return f"{hint}; then emdvc save pushes again" if hint else "once it is mended, emdvc save pushes again"
+
+
+def _push_data(project: Project, progress: Progress, said: list[str]) -> int | None:
+    """Push the data of the workspace and of commits that were not pushed; return how many files were sent."""
+    revisions = _unshared(project)
+    if pushing.keeps_versions(remote_settings(project)):
+        return dvc_remote.push(project)  # such a remote takes no other revisions
+    try:
+        pushed = pushing.push(project, revisions, progress=progress)
+    except LostError as error:
+        if not all("@" in name for name in error.absent):
+            raise
+        # of an earlier commit, and gone for good: that must not keep back what came after it
+        said.append(f"not on the remote: {error.cause} ({error.evidence})")
+        return None
+    return pushed.sent + (dvc_remote.push(project, revisions) if pushed.foreign else 0)
 
 
 def _unshared(project: Project) -> list[str]:

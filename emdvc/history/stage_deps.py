@@ -67,18 +67,24 @@ def references(project: Project, step: Step, parameters: Any) -> tuple[PurePosix
 
 def undeclared(info: StageInfo, paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:
     """Return the paths that a stage does not depend on: neither on them nor on a folder that they lie in."""
-    deps = {PurePosixPath(os.path.normpath(dep)) for dep in (info.input, *info.deps)}
+    deps = {PurePosixPath(os.path.normpath(dep)) for dep in info.reads}
     return [path for path in paths if path not in deps and not deps.intersection(path.parents)]
 
 
-def complete(project: Project, info: StageInfo, step: Step, parameters: Any) -> tuple[PurePosixPath, ...]:
+def complete(project: Project, info: StageInfo, step: Step, now: Iterable[PurePosixPath]) -> tuple[PurePosixPath, ...]:
     """Return what a stage must depend on besides its input.
 
     What a person added stays. A dataset that the step read in its last run, and does not read with the parameters of
     now, is left out.
+
+    Parameters
+    ----------
+    now
+        What it reads now: :func:`needed`, or what stands for that where it is read in place.
     """
-    now = needed(project, step, parameters)
-    former = set(_last_references(project, info, step)) - set(now)
+    now = tuple(now)
+    last = _last_references(project, info, step)
+    former = {*last, *map(sidecar_path, last)} - set(now)
     return (*(dep for dep in info.deps if dep not in former), *undeclared(info, now))
 
 

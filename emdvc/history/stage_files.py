@@ -10,37 +10,50 @@ from emdvc.formats import sidecar as sidecars
 from emdvc.history import git
 from emdvc.history.journal import Journal
 from emdvc.history.project import Project
+from emdvc.history.remotes.routing import lead_out
 from emdvc.history.snapshot import sidecar_path
-from emdvc.history.stages import STEPS_FILE, StageInfo, declared_params, paths_of
+from emdvc.history.stages import POINTER_KEYS, STEPS_FILE, StageInfo, declared_params, paths_of
 from emdvc.history.yaml_files import YamlFile, flow
 from emdvc.model import record as rec
 from emdvc.model.sidecar import Sidecar
 
 
-def new_stage(info: StageInfo) -> dict[str, Any]:
-    """Return the entry of dvc.yaml for a stage."""
+def new_stage(info: StageInfo, remote: str | None = None) -> dict[str, Any]:
+    """Return the entry of dvc.yaml for a stage; a remote, where given, is named with its results."""
     from ruamel.yaml.comments import CommentedMap
 
     stage = CommentedMap()
-    stage["cmd"] = f"emdvc run {_quoted(info.step)} {_quoted(info.input)} {_quoted(info.output)}"
-    stage["deps"] = flow([str(path) for path in (info.input, *info.deps)])
+    in_place = " --in-place" if info.in_place else ""
+    stage["cmd"] = f"emdvc run {_quoted(info.step)} {_quoted(info.input)} {_quoted(info.output)}{in_place}"
+    if info.reads:
+        stage["deps"] = flow([str(path) for path in info.reads])
     stage["params"] = params_of(info, [])
-    write_results(stage, info)
+    write_results(stage, info, remote)
     return stage
 
 
-def write_results(stage: dict[str, Any], info: StageInfo) -> None:
-    """Write what a stage gives: its datasets, their sidecars as metrics, their pictures as plots."""
-    stage["outs"] = flow([str(path) for path in info.results])
+def write_results(stage: dict[str, Any], info: StageInfo, remote: str | None = None) -> None:
+    """Write what a stage gives: its datasets, their sidecars as metrics, their pictures as plots.
+
+    A dataset that was there keeps its settings; a new one is given the remote.
+    """
+    kept = {path: entry for entry in stage.get("outs") or [] for path in paths_of([entry])}
+    fresh = {path: lead_out(str(path), remote) if remote else str(path) for path in info.results}
+    stage["outs"] = flow([kept.get(path, entry) for path, entry in fresh.items()])
     stage["metrics"] = flow([{str(sidecar_path(path)): {"cache": False}} for path in info.results])
     stage["plots"] = flow([{str(path.with_suffix(".png")): {"cache": False}} for path in info.results])
 
 
 def params_of(info: StageInfo, others: list[Any]) -> list[Any]:
-    """Return the ``params`` of a stage: its section of params.yaml, the metadata keys, the step's version."""
+    """Return the ``params`` of a stage: its section of params.yaml, the metadata keys, the step's version.
+
+    Of data that is read in place the keys that say which bytes are meant come first.
+    """
     params: list[Any] = [info.name]
+    keys: dict[PurePosixPath, list[str]] = {path: list(POINTER_KEYS) for path in info.recorded}
     if info.sidecar is not None:
-        params.append({str(info.sidecar): flow(list(info.metadata))})
+        keys.setdefault(info.sidecar, []).extend(info.metadata)
+    params += [{str(path): flow(named)} for path, named in keys.items()]
     if info.versions:
         params.append({STEPS_FILE: flow(list(info.versions))})
     return [*params, *others]
@@ -48,9 +61,9 @@ def params_of(info: StageInfo, others: list[Any]) -> list[Any]:
 
 def write_deps(stage: dict[str, Any], info: StageInfo) -> None:
     """Write the ``deps`` of a stage: entries that stay keep their place, their comments and their settings."""
-    deps = stage.setdefault("deps", flow([]))
+    deps = stage.setdefault("deps", flow([])) if info.reads else stage.pop("deps", [])
     for index in reversed(range(len(deps))):
-        if not {info.input, *info.deps}.intersection(paths_of([deps[index]])):
+        if not set(info.reads).intersection(paths_of([deps[index]])):
             del deps[index]
     deps.extend(str(path) for path in info.deps if path not in paths_of(deps))
 

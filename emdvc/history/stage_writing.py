@@ -9,8 +9,10 @@ from pathlib import PurePosixPath
 
 from emdvc.errors import Code, ConflictError, DataMissingError, StepError, UsageError, suggest
 from emdvc.history import dvc_pipeline, stage_deps
+from emdvc.history.in_place.pointers import pointers
 from emdvc.history.journal import transaction
 from emdvc.history.project import Project
+from emdvc.history.remotes.routing import remote_for
 from emdvc.history.snapshot import Snapshot, data_path, sidecar_path
 from emdvc.history.stage_deps import minimal
 from emdvc.history.stage_files import PipelineFiles, foreign_params, new_stage, params_of, write_deps, write_results
@@ -49,6 +51,7 @@ def add(
     *,
     name: str | None = None,
     settings: Sequence[str] = (),
+    in_place: bool = False,
     force: bool = False,
     dry_run: bool = False,
 ) -> Written:
@@ -62,6 +65,8 @@ def add(
         Name of the stage; by default that of the output.
     settings
         ``name=value`` texts; without any, what params.yaml already holds under the stage's name stays.
+    in_place
+        Whether it reads its data where they are, so that it runs on a machine that does not hold them.
     force
         Whether a stage with this name may be replaced.
     dry_run
@@ -75,6 +80,8 @@ def add(
         The stage exists, or its output belongs to another.
     DataMissingError
         The input is neither raw data with a sidecar nor the output of a stage.
+    ProjectError
+        It cannot be read in place.
     """
     step = stage_deps.typed_step(project, step_name)
     source = data_path(source)
@@ -94,13 +101,18 @@ def add(
     versions = stage_deps.declared_versions(step, parameters)
     results = step.results(parameters, target)
     _refuse_results(project, pipeline, name, results)
-    info = StageInfo(name, step.name, source, target, mapping, keys, where, True, versions, others, results)
+    recorded: tuple[PurePosixPath, ...] = ()
+    if in_place:
+        others, recorded = _pointers(project, pipeline, source, others)
+    info = StageInfo(
+        name, step.name, source, target, mapping, keys, where, True, versions, others, results, in_place, recorded
+    )
     if dry_run:
         return Written(info, ("written",), _unknown(record, keys))
     with transaction(project, f"emdvc stage add {step_name}") as journal:
         files = PipelineFiles(project, journal)
         stages = files.pipeline.content.setdefault("stages", {})
-        stages[name] = new_stage(info)
+        stages[name] = new_stage(info, remote_for(project, raw=False))
         files.parameters.content[name] = mapping
         files.versions.content.update(versions)
         files.write()
@@ -133,7 +145,7 @@ def update(project: Project, names: Sequence[str] | None = None, *, dry_run: boo
             stage["params"] = params_of(one.info, foreign_params(stage, one.info))
             write_deps(stage, one.info)
             if one.info.results != tuple(paths_of(stage.get("outs"))):
-                write_results(stage, one.info)
+                write_results(stage, one.info, remote_for(project, raw=False))
             files.versions.content.update(one.info.versions)
         files.write()
         for one in changed:
@@ -170,7 +182,12 @@ def _derived(project: Project, pipeline: Pipeline, info: StageInfo) -> Written:
             changes.append(f"no longer runs {name}")
     if not info.declares_parameters:
         changes.append("depends on its parameters")
-    deps = stage_deps.complete(project, info, step, parameters)
+    now, recorded = stage_deps.needed(project, step, parameters), info.recorded
+    if info.in_place:
+        now, recorded = _pointers(project, pipeline, info.input, now)
+    deps = stage_deps.complete(project, info, step, now)
+    changes += [f"depends on the bytes that {path} records" for path in recorded if path not in info.recorded]
+    changes += [f"no longer depends on what {path} records" for path in info.recorded if path not in recorded]
     changes += [f"depends on {path}" for path in deps if path not in info.deps]
     changes += [f"no longer depends on {path}" for path in info.deps if path not in deps]
     results = step.results(parameters, info.output)
@@ -185,8 +202,17 @@ def _derived(project: Project, pipeline: Pipeline, info: StageInfo) -> Written:
         versions=versions,
         deps=deps,
         results=results,
+        recorded=recorded,
     )
     return Written(derived, tuple(changes))
+
+
+def _pointers(
+    project: Project, pipeline: Pipeline, source: PurePosixPath, others: Sequence[PurePosixPath]
+) -> tuple[tuple[PurePosixPath, ...], tuple[PurePosixPath, ...]]:
+    """Return what stands under ``deps`` of a stage that reads in place, and the sidecars that record its raw data."""
+    found = pointers(project, pipeline, source, others)
+    return found.deps, found.recorded
 
 
 # --- what is checked first ------------------------------------------------------------------------------------------

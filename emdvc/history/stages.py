@@ -16,6 +16,8 @@ from emdvc.history import dvc_pipeline, yaml_files
 from emdvc.history.project import Project
 
 STEPS_FILE = ".emdvc/steps.yaml"
+#: What a sidecar says of the bytes of raw data and of its numbers; a stage that reads in place depends on these keys.
+POINTER_KEYS = ("source.files", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class StageInfo:
         What it depends on besides its input: other datasets, the script of a user's own step.
     results
         The datasets that it writes: the output, or those of a recipe in that folder.
+    in_place
+        Whether it reads its data where they are: it then depends on what records them, not on the data.
+    recorded
+        Of such a stage the sidecars of raw data whose :data:`POINTER_KEYS` it declares.
     """
 
     name: str
@@ -57,6 +63,13 @@ class StageInfo:
     versions: dict[str, int] = field(default_factory=dict)
     deps: tuple[PurePosixPath, ...] = ()
     results: tuple[PurePosixPath, ...] = ()
+    in_place: bool = False
+    recorded: tuple[PurePosixPath, ...] = ()
+
+    @property
+    def reads(self) -> tuple[PurePosixPath, ...]:
+        """What stands under ``deps``: the input, unless it is read in place, and the others."""
+        return self.deps if self.in_place else (self.input, *self.deps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +111,22 @@ class Pipeline:
         own = called.params or name.split("@", maxsplit=1)[0]
         mapping = self.parameters.get(own)
         declared = declared_params(stage)
-        sidecars = [path for path in declared if path.endswith(SUFFIX)]
+        keys, recorded = _sidecar_keys(declared, in_place=called.in_place)
+        deps = paths_of(stage.get("deps"))
         return StageInfo(
             name,
             step,
             PurePosixPath(source),
             PurePosixPath(target),
             mapping if isinstance(mapping, dict) else {},
-            tuple(key for path in sidecars for key in declared[path]),
-            PurePosixPath(sidecars[0]) if sidecars else None,
+            tuple(key for named in keys.values() for key in named),
+            next(iter(keys), None),
             own in declared.get("params.yaml", ()),
             {name: int(self.versions[name]) for name in (step, *declared.get(STEPS_FILE, ())) if name in self.versions},
-            tuple(path for path in paths_of(stage.get("deps")) if path != PurePosixPath(source)),
+            tuple(path for path in deps if called.in_place or path != PurePosixPath(source)),
             tuple(paths_of(stage.get("outs"))),
+            called.in_place,
+            recorded,
         )
 
     def infos(self) -> list[StageInfo]:
@@ -146,12 +162,13 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """The words of ``emdvc run STEP INPUT OUTPUT [--params NAME]``."""
+    """The words of ``emdvc run STEP INPUT OUTPUT [--params NAME] [--in-place]``."""
 
     step: str
     source: str
     target: str
     params: str | None = None
+    in_place: bool = False
 
 
 def command(cmd: Any) -> Called | None:
@@ -166,7 +183,7 @@ def command(cmd: Any) -> Called | None:
             if program == "emdvc" and words[index + 1] == "run":
                 step, source, target, *options = words[index + 2 :]
                 named = [value for option, value in pairwise(options) if option == "--params"]
-                return Called(step, source, target, named[0] if named else None)
+                return Called(step, source, target, named[0] if named else None, "--in-place" in options)
     return None
 
 
@@ -186,6 +203,24 @@ def declared_params(stage: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         for path, keys in named.items():
             found[str(path)] = found.get(str(path), ()) + tuple(str(key) for key in (keys or [""]))
     return found
+
+
+def _sidecar_keys(
+    declared: dict[str, tuple[str, ...]], *, in_place: bool
+) -> tuple[dict[PurePosixPath, tuple[str, ...]], tuple[PurePosixPath, ...]]:
+    """Return sidecar -> metadata keys that are declared, and the sidecars that are declared as the record of data."""
+    keys: dict[PurePosixPath, tuple[str, ...]] = {}
+    recorded = []
+    for name, named in declared.items():
+        if not name.endswith(SUFFIX):
+            continue
+        path = PurePosixPath(name)
+        if in_place and POINTER_KEYS[0] in named:
+            recorded.append(path)
+            named = tuple(key for key in named if key not in POINTER_KEYS)  # noqa: PLW2901
+        if named:
+            keys[path] = named
+    return keys, tuple(recorded)
 
 
 def parameters_of(project: Project, name: str) -> dict[str, Any]:

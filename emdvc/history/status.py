@@ -18,6 +18,8 @@ from emdvc.history.workspace.project_state import Shared
 from emdvc.history.workspace.stage_state import StageState, absent
 
 if TYPE_CHECKING:
+    from emdvc.history.in_place.checking import SourceChange
+    from emdvc.history.partial import Part
     from emdvc.history.pictures import Outdated
 
 __all__ = ["Shared", "Status", "Where", "status"]
@@ -64,6 +66,10 @@ class Status(NamedTuple):
         Pictures of results whose scale bar shows an older calibration than the record.
     undone
         A killed command that was taken back just now.
+    parts
+        Datasets that are partly here.
+    sources
+        Data that was recorded where it lies, and has changed there since; nothing when the remote was not asked.
     """
 
     where: Where
@@ -74,11 +80,14 @@ class Status(NamedTuple):
     absent: tuple[str, ...] = ()
     pictures: tuple[Outdated, ...] = ()
     undone: str | None = None
+    parts: tuple[Part, ...] = ()
+    sources: tuple[SourceChange, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        shared = self.shared is not None and bool(self.shared.lacking or self.shared.lost or self.shared.problem)
-        here = self.changes or self.raw_problems or self.reruns or self.pictures
+        asked = (self.shared, *self.shared.others) if self.shared is not None else ()
+        shared = any(one.lacking or one.lost or one.problem for one in asked)
+        here = self.changes or self.raw_problems or self.reruns or self.pictures or self.sources
         return bool(here or shared or self.where.ahead or self.where.behind)
 
 
@@ -104,6 +113,8 @@ def status(project: Project, *, ask_remote: bool = True, note: Note | None = Non
     with GitState(project, texts.load) as asked:
         found = project_state.look(project, asked, texts, note)
         branch = asked.branch()
+    parts = _parts(project, found.states)
+    in_part = {str(part.path) for part in parts}
     answer = Status(
         Where(branch.name, branch.commit, branch.upstream, branch.ahead, branch.behind),
         _changes(project, branch, texts),
@@ -112,16 +123,40 @@ def status(project: Project, *, ask_remote: bool = True, note: Note | None = Non
             for state in found.states
             if state.source
             for path, how in state.changed_outs.items()
-            if how == "modified"
+            if how == "modified" and path not in in_part
         ),
         reruns := tuple(rerun.would_run(project, found.states, texts.read)),
         found.shared() if ask_remote else None,
-        tuple(absent(found.states)),
+        tuple(path for path in absent(found.states) if path not in in_part),
         _pictures(project, found.states, {would_run.stage for would_run in reruns}, texts),
         undone,
+        parts,
+        _sources(project, found.states) if ask_remote else (),
     )
     texts.save()
     return answer
+
+
+def _sources(project: Project, states: list[StageState]) -> tuple[SourceChange, ...]:
+    """Return the data that changed where it was recorded; only data that is not here can be such."""
+    if not any(state.source and state.changed_outs for state in states):
+        return ()
+    from emdvc.history.in_place.checking import changed_sources
+
+    return tuple(changed_sources(project))
+
+
+def _parts(project: Project, states: list[StageState]) -> tuple[Part, ...]:
+    """Return which of the datasets that are not here as they are recorded are here in part."""
+    unlike = {path for state in states for path in state.changed_outs}
+    if not unlike:
+        return ()
+    from emdvc.history.partial import parts
+    from emdvc.history.recorded import recorded
+    from emdvc.history.snapshot import Snapshot
+
+    with Snapshot(project) as now:
+        return tuple(parts(project, [entry for path, entry in recorded(now).items() if str(path) in unlike]))
 
 
 def _changes(project: Project, branch: Branch, texts: ParsedTexts) -> Changes:

@@ -157,13 +157,6 @@ def test_pull_only_what_is_asked(pipeline: Project) -> None:
     assert not (pipeline.root / "raw" / "a.bin").exists()
 
 
-def test_a_lost_folder_is_an_unreachable_remote(project: Project) -> None:
-    dvc_settings.set_local(project, 'remote "lab"', "url", str(project.root.parent / "gone" / "mount"))
-    with pytest.raises(EnvironmentFault) as error:
-        dvc_remote.reachable(project)
-    assert error.value.code == Code.REMOTE
-
-
 def test_no_remote(tmp_path: Path) -> None:
     project = initialise(tmp_path / "alone").project
     assert dvc_remote.default_remote(project) is None

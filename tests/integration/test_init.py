@@ -95,9 +95,9 @@ def test_a_relative_folder_as_remote(tmp_path: Path, emdvc: Emdvc) -> None:
     [
         ("lab", "NAME=URL"),
         ("lab=ftps://host/x", "no remote can be reached"),
-        ("lab=s3://key:secret@bucket/x", "--local"),
-        ("lab=webdavs://me:secret@cloud/x", "--local"),
-        ("lab=webdavs://cloud/x?token=secret", "--local"),
+        ("lab=s3://key:secret@bucket/x", "--ask-password"),
+        ("lab=webdavs://me:secret@cloud/x", "--ask-password"),
+        ("lab=webdavs://cloud/x?token=secret", "--ask-password"),
         ("lab=p/inside", "outside"),
     ],
 )

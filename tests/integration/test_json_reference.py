@@ -15,7 +15,9 @@ from emdvc.testing.phantoms import DiffractionPhantom
 from emdvc.testing.write import write_npy
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md"
-ROW = re.compile(r"^\| `emdvc \w+(?: NAME| --bytes)?` \| `emdvc/(?P<kind>\w+)` \| (?P<keys>.+) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| `emdvc \w+(?: NAME| --bytes| --raw| --pattern)?` \| `emdvc/(?P<kind>\w+)` \| (?P<keys>.+) \|$", re.MULTILINE
+)
 
 
 def _promised() -> dict[str, set[str]]:
@@ -35,21 +37,28 @@ def test_json_keys_are_those_of_the_reference(tmp_path: Path, emdvc: Emdvc) -> N
         ("init", str(project), "--remote", f"lab={tmp_path / 'storage'}"),
         ("add", str(scan)),
         ("inspect", data),
+        ("inspect", data, "--pattern", "1,2"),
         ("formats",),
         ("fields",),
         ("steps",),
         ("steps", "virtual_detector"),
         ("stage", "add", "virtual_image", "-d", data, "-o", out),
         ("save", "-m", "all"),
+        ("push",),
+        ("pull",),
+        ("repro",),
         ("status",),
         ("diff",),
         ("log", data),
         ("report",),
         ("verify",),
         ("verify", "--bytes"),
+        ("verify", "--raw"),
+        ("gc",),
         ("doctor",),
         ("git", "status"),
         ("get", str(project), str(tmp_path / "theirs")),
+        ("remove", data, "--reason", "a test", "--dry-run"),
     ]
     found = {}
     for words in commands:

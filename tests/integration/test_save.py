@@ -32,7 +32,7 @@ def test_everything_in_one(project: Path, tmp_path: Path, emdvc: Emdvc) -> None:
     assert "committed" in done.stdout
     assert git("status", "--porcelain", cwd=project) == ""
     assert git("log", "-1", "--format=%s", "origin/main", cwd=project).strip() == "first scan"
-    assert len([path for path in (tmp_path / "storage").rglob("*") if path.is_file()]) == 1
+    assert len([path for path in (tmp_path / "storage" / "files").rglob("*") if path.is_file()]) == 1
     again = emdvc("save", "-m", "nothing", cwd=project)
     assert "nothing to commit" in again.stdout
     assert git("rev-list", "--count", "HEAD", cwd=project).strip() == "1"
@@ -110,7 +110,7 @@ def test_data_of_commits_that_were_not_pushed_goes_too(project: Path, tmp_path: 
     np.save(tmp_path / "scan.npy", np.zeros((3, 4, 8, 8), "u2"))
     emdvc("add", tmp_path / "scan.npy", "--replace", "measured again", cwd=project)
     emdvc("save", "-m", "two", cwd=project)
-    assert len([path for path in (tmp_path / "storage").rglob("*") if path.is_file()]) == 2
+    assert len([path for path in (tmp_path / "storage" / "files").rglob("*") if path.is_file()]) == 2
 
 
 def test_a_refusing_hook_leaves_the_index(project: Path, emdvc: Emdvc) -> None:

@@ -16,6 +16,7 @@ from emdvc.compare.measure import same_measure, typed
 from emdvc.errors import MetadataError
 from emdvc.formats import sidecar as sidecars
 from emdvc.history.recorded import LockedStage, stage_address
+from emdvc.history.stages import POINTER_KEYS
 
 #: Where the versions of the steps stand.
 _STEPS = (".emdvc", "steps.yaml")
@@ -40,6 +41,8 @@ def key_causes(
     for file in dict.fromkeys((*before.params, *after.params)):
         trees = before.params.get(file) or {}, after.params.get(file) or {}
         for name in dict.fromkeys((*trees[0], *trees[1])):
+            if name in POINTER_KEYS and file.name.endswith(sidecars.SUFFIX):
+                continue  # they stand for an input that is read in place
             was, now = (
                 _leaves(name, tree[name] if name in tree else at(lineage.text(file), name))
                 for tree, lineage in zip(trees, (old, new), strict=True)

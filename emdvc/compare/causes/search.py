@@ -15,8 +15,10 @@ from emdvc.compare.causes.lineage import Lineage
 from emdvc.compare.causes.provenance import provenance_causes, version_cause
 from emdvc.compare.causes.recipe_parts import Part
 from emdvc.compare.causes.scripts import script_causes
+from emdvc.formats.sidecar import SUFFIX
 from emdvc.history.recorded import LockedStage, stage_address
-from emdvc.history.snapshot import Snapshot
+from emdvc.history.snapshot import Snapshot, data_path
+from emdvc.history.stages import POINTER_KEYS
 
 _ORDER = list(CauseKind)
 
@@ -100,6 +102,7 @@ class Search:
     ) -> Iterator[Cause]:
         part = Part.of(self.old, self.new, before, after, path)
         yield from key_causes(self.old, self.new, before, after, part)
+        yield from (self._input(path) for path in _others_in_place(before, after))
         renamed = dict(_moved(before, after))
         for dep in dict.fromkeys((*before.deps, *after.deps)):
             if before.deps.get(dep) != after.deps.get(dep) and dep not in renamed:
@@ -112,6 +115,7 @@ class Search:
         if None in md5s:
             yield Cause(CauseKind.INPUT, str(dep), after="now read" if md5s[0] is None else "no longer read")
             return
+        dep = data_path(dep)  # a sidecar stands for a result that is read in place
         stage = self.new.stage(dep)
         if stage is not None or self.new.provenance(dep) is not None:
             upstream = self.of(dep)
@@ -129,6 +133,15 @@ class Search:
         for cause in provenance_causes(self.old, self.new, path, former):
             upstream = self.of(PurePosixPath(cause.where)) if cause.kind is CauseKind.INPUT else ()
             yield from (replace(one, through=(*one.through, cause.where)) for one in upstream) if upstream else (cause,)
+
+
+def _others_in_place(before: LockedStage, after: LockedStage) -> Iterator[PurePosixPath]:
+    """Yield the raw data that a stage reads in place and of which other bytes, or other numbers, are recorded."""
+    for file, keys in after.params.items():
+        then = before.params.get(file, {})
+        known = [key for key in POINTER_KEYS if key in keys and key in then]
+        if file.name.endswith(SUFFIX) and any(keys[key] != then[key] for key in known):
+            yield data_path(file)
 
 
 def _moved(before: LockedStage, after: LockedStage) -> Iterator[tuple[PurePosixPath, PurePosixPath]]:

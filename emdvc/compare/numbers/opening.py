@@ -49,10 +49,16 @@ def recorded_version(objects: Objects, record: Recorded, revision: str | None, s
 
     @contextmanager
     def side() -> Iterator[Side]:
-        from emdvc.history.laid_out import laid_out, opened
+        from emdvc.formats.contract import ReadOptions
+        from emdvc.history.lazy.opening import open_files
+        from emdvc.history.lazy.recorded_dataset import recorded_dataset
 
-        with laid_out(objects, record, revision) as files, opened(files, sidecar) as found:
-            yield Side(sidecar, found, files.files if files.store else {})
+        dataset = recorded_dataset(objects.project, record.path, record, revision, sidecar=sidecar)
+        found = open_files(dataset, ReadOptions.from_dict(sidecar.source.get("options") or {}))
+        try:
+            yield Side(sidecar, found, dataset.files if dataset.is_store else {})
+        finally:
+            found.close()
 
     def here() -> bool:
         if not objects.here([record.md5]):

@@ -15,6 +15,7 @@ from pathlib import Path
 from emdvc.formats.sidecar import write_text
 from emdvc.history import git
 from emdvc.history.project import Project
+from emdvc.history.raw import hook
 from emdvc.history.textconv import script as git_script
 from emdvc.history.textconv import texts as git_texts
 
@@ -70,6 +71,8 @@ class State:
         neither and gives files as they are.
     texts
         What is kept.
+    hooks
+        The hooks of raw data that lack.
     """
 
     git_dir: Path
@@ -78,6 +81,7 @@ class State:
     attributes: dict[str, bool]
     program: str | None
     texts: git_texts.Kept
+    hooks: tuple[str, ...] = ()
 
     @property
     def lacking(self) -> list[str]:
@@ -105,6 +109,8 @@ def examine(project: Project) -> State:
         _attributes(project),
         git_script.program(text),
         git_texts.kept(folder / "emdvc" / "texts"),
+        # with a folder of hooks of the person's own it is said once, at the installation
+        tuple(hook.lacking(project)) if hook.folder(project) is not None else (),
     )
 
 
@@ -156,6 +162,9 @@ def install_clone(project: Project, *, dry_run: bool = False) -> Changes:
             folder.mkdir(exist_ok=True)
             write_text(script, git_script.script_text())
         changes.made.append(f"script {script}")
+    made, kept = hook.install(project, dry_run=dry_run)
+    changes.made += made
+    changes.kept += kept
     return changes
 
 
@@ -182,6 +191,7 @@ def uninstall(project: Project, *, attributes: bool = False, dry_run: bool = Fal
         if not dry_run:
             git.run(["config", "--local", "--unset-all", key], project.git_root)
         changes.removed.append(f"setting {key}")
+    changes.removed += hook.uninstall(project, dry_run=dry_run)
     folder = git_dir(project) / "emdvc"
     for part in (folder / git_script.NAME, folder / "texts"):
         if part.exists():

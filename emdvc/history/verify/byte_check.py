@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from emdvc.errors import Code, EnvironmentFault
 from emdvc.history.cache_place import cache_folder
+from emdvc.history.in_place.checking import sources
 from emdvc.history.progress import Progress, silent
 from emdvc.history.project import Project
 from emdvc.history.verify import copies as object_copies
@@ -209,13 +210,15 @@ def check_bytes(
     places: list[Place] = [CacheObjects(cache_folder(project))]
     if ask_remotes:
         places += _remotes(project, needed, only_remotes)
+    if ask_remotes and not only_remotes:
+        places += sources(project, needed.lists)
     check = ByteCheck(tuple(revisions), tuple(places), needed, ask_remotes and not only_remotes)
     check.copies |= {place.name: {} for place in places}
     lists = needed.directories()
     for place in places:
-        _read(check, place, lists, silent)
+        _read(check, place, lists, silent, _raw_only(project, place, needed))
     for place in places:
-        _read(check, place, needed.files(), progress)
+        _read(check, place, needed.files(), progress, _raw_only(project, place, needed))
     for place in places[1:]:
         _refused(check, place)
     _look_in_workspace(project, check)
@@ -234,9 +237,21 @@ def _remotes(project: Project, needed: Wanted, only: Sequence[str]) -> list[Plac
     return [replace(one, name=f"{one.name} (remote)") if one.name in taken else one for one in found]
 
 
-def _read(check: ByteCheck, place: Place, names: Sequence[str], progress: Progress) -> None:
+def _raw_only(project: Project, place: Place, needed: Wanted) -> set[str]:
+    """Return the objects that a place is not asked for: of raw data, where none is kept."""
+    from emdvc.history.remotes import profiles
+
+    if profiles.of(project, place.name).keeps_raw:
+        return set()
+    uses = needed.uses({*needed.directories(), *needed.files()})
+    return {md5 for md5, places in uses.items() if all(use.out.stage is None for use in places)}
+
+
+def _read(check: ByteCheck, place: Place, names: Sequence[str], progress: Progress, unasked: set[str]) -> None:
     """Read some objects in one place; take note of the files of lists."""
     found = check.copies[place.name]
+    found.update({md5: Copy(State.ABSENT) for md5 in names if md5 in unasked})
+    names = [md5 for md5 in names if md5 not in unasked]
     with progress(f"reading {place.name}", check.wanted.size) as advance:
         for md5, copy in object_copies.read_copies(place, names, advance):
             content, kept = copy.content, copy

@@ -44,6 +44,7 @@ class Sources:
         self._progress = progress
         self._cache = CacheObjects(cache_folder(project))
         self._remotes: dict[str, list[Place]] = {}
+        self._lists: dict[str, dict[str, str]] = {}
 
     def place(self, entry: Recorded, folder: Path, only: Collection[PurePosixPath] = ()) -> None:
         """Put a file or a directory where it belongs below a folder.
@@ -76,6 +77,7 @@ class Sources:
             copy = read_copy(place, entry.md5, _unseen, threading.Event())
             files = parsed_list(copy.content) if copy.content is not None else None
             if files is not None:
+                self._lists[entry.md5] = files
                 return files
             states.append(copy)
         raise _missing(entry, [entry.md5], states)
@@ -114,6 +116,10 @@ class Sources:
         if name not in self._remotes:
             self._remotes[name] = list(dvc_objects.remotes(self._project, [name])) if name else []
         yield from self._remotes[name]
+        if entry.source is not None:
+            from emdvc.history.in_place.checking import sources
+
+            yield from sources(self._project, self._lists)
 
 
 def _missing(entry: Recorded, lacking: list[str], seen: list[Copy]) -> DataMissingError:

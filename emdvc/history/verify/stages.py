@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from emdvc.errors import Code, EnvironmentFault, ProjectError, StepError, suggest
 from emdvc.history import git
 from emdvc.history.dvc_stages import Runnable, runnable
+from emdvc.history.in_place.pointers import with_data
 from emdvc.history.progress import Progress, silent
 from emdvc.history.project import Project, shown
 from emdvc.history.recorded import LOCK, LockedStage, Recorded, locked_stages, recorded
@@ -121,7 +122,7 @@ def recomputed(
         with Snapshot(project, oid) as snapshot:
             before, entries = locked_stages(snapshot), recorded(snapshot)
             data = {entry.path: entry for entry in kept_by_dvc(snapshot)}
-        known = runnable(clone, temporary / "site")
+        known = with_data(clone, runnable(clone, temporary / "site"))
         stages, left_out = _chosen(known, before, names, revision)
         _check_room(temporary, stages, data)
         for lock in clone.root.rglob(LOCK):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
 from emdvc.errors import Code, DataMissingError, suggest
-from emdvc.formats import sidecar as sidecars
 from emdvc.history import git
+from emdvc.history.declared_outs import declared
 from emdvc.history.dvc_manifest import parsed_list
 from emdvc.history.project import Project
 from emdvc.history.recorded import Recorded, recorded
@@ -146,10 +144,10 @@ def wanted(project: Project, revisions: Sequence[str | None], paths: Sequence[Pu
                 _, names = needed.setdefault((entry.path, entry.md5), (entry, []))
                 names.append(WORKSPACE if revision is None else revision)
                 remotes += [entry.remote] if entry.remote else []
-            remotes += [name for _, said in _declared(snapshot) if (name := said.get("remote"))]
+            remotes += [name for _, said in declared(snapshot) if (name := said.get("remote"))]
     known = {path for path, _ in needed}
-    chosen = known if not paths else {path for path in known if _chosen(path, paths)}
-    _check_paths(paths, known)
+    chosen = known if not paths else {path for path in known if is_chosen(path, paths)}
+    check_paths(paths, known)
     outs = [
         WantedOut(entry.path, entry.md5, entry.size, entry.stage, tuple(dict.fromkeys(names)))
         for entry, names in needed.values()
@@ -169,40 +167,29 @@ def kept_by_dvc(snapshot: Snapshot) -> Iterator[Recorded]:
     # of the workspace only what git tracks: data whose line in .gitignore was lost is still DVC's
     tracked = git.tracked(snapshot.project.root) if snapshot.oid is None else None
     in_git = set(snapshot.files()) if tracked is None else set(map(PurePosixPath, tracked))
-    uncached = [pattern for pattern, said in _declared(snapshot) if said.get("cache") is False]
+    uncached = [pattern for pattern, said in declared(snapshot) if said.get("cache") is False]
     for path, entry in recorded(snapshot).items():
         if entry.md5 and path not in in_git and not any(pattern.fullmatch(str(path)) for pattern in uncached):
             yield entry
 
 
-def _declared(snapshot: Snapshot) -> Iterator[tuple[re.Pattern[str], dict[str, Any]]]:
-    """Return the outputs of every dvc.yaml that are declared with settings; a ``${...}`` in a path fits any text."""
-    for file in snapshot.files():
-        text = snapshot.text(file) if file.name == "dvc.yaml" else None
-        content = sidecars.load_yaml(text, str(file)) if text else None
-        stages = content.get("stages") if isinstance(content, dict) else None
-        for stage in (stages or {}).values():
-            body = stage.get("do", stage) if isinstance(stage, dict) else {}
-            for kind in ("outs", "metrics", "plots"):
-                for entry in body.get(kind) or []:
-                    for path, said in entry.items() if isinstance(entry, dict) else ():
-                        if isinstance(said, dict):
-                            yield _pattern((file.parent / (body.get("wdir") or ".") / str(path)).as_posix()), said
-
-
-def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in re.split(r"\$\{.*?\}", path)))
-
-
-def _chosen(path: PurePosixPath, paths: Iterable[PurePosixPath]) -> bool:
+def is_chosen(path: PurePosixPath, paths: Iterable[PurePosixPath]) -> bool:
+    """Say whether what is recorded under a path is named by one of some paths."""
     from emdvc.history.snapshot import data_path
 
     return any(path in (one, data_path(one)) or path.is_relative_to(one) or one.is_relative_to(path) for one in paths)
 
 
-def _check_paths(paths: Sequence[PurePosixPath], known: set[PurePosixPath]) -> None:
+def check_paths(paths: Sequence[PurePosixPath], known: set[PurePosixPath]) -> None:
+    """Refuse paths of which nothing is recorded.
+
+    Raises
+    ------
+    DataMissingError
+        The nearest name is suggested.
+    """
     for path in paths:
-        if not any(_chosen(candidate, [path]) for candidate in known):
+        if not any(is_chosen(candidate, [path]) for candidate in known):
             near = suggest(str(path), [str(candidate) for candidate in known])
             raise DataMissingError(
                 f"no bytes are recorded of {path}",

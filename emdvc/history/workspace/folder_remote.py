@@ -25,8 +25,15 @@ class FolderRemote(NamedTuple):
 _PLAIN = {"url", "verify", "shared", "jobs", "no_traverse"}
 
 
-def default_remote(project: Project, remember: Remember = anew) -> FolderRemote | None:
-    """Return the default remote, or None where none is set.
+def folder_remote(project: Project, name: str | None = None, remember: Remember = anew) -> FolderRemote | None:
+    """Return a remote that is a folder; None where no such remote is set.
+
+    Parameters
+    ----------
+    project
+        The project.
+    name
+        Of the remote; None for the default one.
 
     Raises
     ------
@@ -35,16 +42,17 @@ def default_remote(project: Project, remember: Remember = anew) -> FolderRemote 
     ProjectError
         DVC's settings are damaged.
     """
-    name = None
+    default = None
     merged: dict[str, dict[str, Any]] = {}
     for file, content in settings(project, remember):
-        name = (content.get("core") or {}).get("remote") or name
+        default = (content.get("core") or {}).get("remote") or default
         for section, values in content.items():
             if section.startswith('remote "'):
                 said = dict(values)
                 if "url" in said:
                     said["url"] = resolved(str(said["url"]), file)
                 merged.setdefault(section, {}).update(said)
+    name = name or default
     if name is None:
         return None
     values = merged.get(f'remote "{str(name).lower()}"')
@@ -67,14 +75,14 @@ def lacking(
     remote
         The folder.
     outs
-        What is tracked.
+        What belongs there.
     here
         What the cache holds.
     """
     store = Path(remote.url) / "files" / "md5"
     new, lost = [], []
     for out in outs:
-        if not out.shared or out.md5 is None or object_path(store, out.md5).exists():
+        if out.md5 is None or object_path(store, out.md5).exists():
             continue
         if here.holds(out.md5):
             new.append(out.path)

@@ -36,13 +36,19 @@ class Tracked(NamedTuple):
     cached
         Whether DVC keeps it.
     shared
-        Whether it goes to the default remote.
+        Whether it goes to a remote.
+    remote
+        Which one; None for the default one.
+    at_source
+        Whether its bytes stay where they were recorded, and only the list of its files goes to a remote.
     """
 
     path: str
     md5: str | None
     cached: bool = False
     shared: bool = False
+    remote: str | None = None
+    at_source: bool = False
 
 
 class Params(NamedTuple):
@@ -137,10 +143,11 @@ def _pointer(project: Project, file: str, texts: ParsedTexts) -> Declared:
     said = texts.read(project.root / file)
     _only(said, _POINTER, file)
     folder = posixpath.join(posixpath.dirname(file), said.get("wdir") or ".")
+    at_source = "emdvc_source" in (said.get("meta") or {})
     outs = []
     for out in said.get("outs") or []:
         _only(out, _POINTED, file)
-        outs.append(_out(_below(folder, out["path"]), _md5(out, file), out))
+        outs.append(_out(_below(folder, out["path"]), _md5(out, file), out)._replace(at_source=at_source))
     return Declared(file, True, tuple(outs), frozen=bool(said.get("frozen", False)))
 
 
@@ -198,7 +205,9 @@ def _params(stage: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _out(path: str, md5: str | None, settings: Mapping[str, Any]) -> Tracked:
     cached = bool(settings.get("cache", True))
-    return Tracked(path, md5, cached, cached and bool(settings.get("push", True)) and not settings.get("remote"))
+    remote = settings.get("remote")
+    shared = cached and bool(settings.get("push", True))
+    return Tracked(path, md5, cached, shared, str(remote).lower() if remote else None)
 
 
 def _md5(entry: Mapping[str, Any], where: str) -> str | None:

@@ -18,24 +18,26 @@ from emdvc.history.workspace.hashing import Note
 from emdvc.history.workspace.ignored import Ignored
 from emdvc.history.workspace.index import WorkspaceIndex
 from emdvc.history.workspace.parsed_texts import ParsedTexts
-from emdvc.history.workspace.pipeline_files import declared
+from emdvc.history.workspace.pipeline_files import Tracked, declared
 from emdvc.history.workspace.pipeline_state import Comparison
 from emdvc.history.workspace.stage_state import StageState
 
 
 class Shared(NamedTuple):
-    """What the remote for data lacks.
+    """What a remote for data lacks.
 
     Parameters
     ----------
     remote, url
-        The default remote; None where none is set.
+        The remote, which is the default one unless it is one of `others`; None where none is set.
     lacking
         Datasets that are here and not there.
     lost
         Datasets that are neither here nor there.
     problem
         Why it could not be asked; None when it was.
+    others
+        The same of the remotes that single datasets are sent to instead.
     """
 
     remote: str | None
@@ -43,6 +45,7 @@ class Shared(NamedTuple):
     lacking: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     problem: str | None = None
+    others: tuple[Shared, ...] = ()
 
 
 class ProjectState(NamedTuple):
@@ -121,16 +124,52 @@ def own(project: Project, asked: GitState, texts: ParsedTexts, note: Note | None
     cache.save()
 
     def shared() -> Shared:
-        try:
-            remote = folder_remote.default_remote(project, texts.load)
-        except AskDvcError:
-            return shared_by_dvc(project)
-        if remote is None:
-            return Shared(None, None)
-        lacking, lost = folder_remote.lacking(remote, (out for one in stages for out in one.outs), cache)
-        return Shared(remote.name, remote.url, lacking, lost)
+        outs = [out for one in stages for out in one.outs if out.shared]
+        named = sorted({out.remote for out in outs if out.remote is not None})
+        others = [_shared(project, name, [out for out in outs if out.remote == name], cache, texts) for name in named]
+        default = _shared(project, None, [out for out in outs if out.remote is None], cache, texts)
+        return default._replace(others=tuple(others))
 
     return ProjectState(states, shared)
+
+
+def _shared(
+    project: Project, name: str | None, outs: list[Tracked], cache: CachePresence, texts: ParsedTexts
+) -> Shared:
+    """Return what a remote (None: the default one) lacks; one that does not answer is said, not an error."""
+    try:
+        remote = folder_remote.folder_remote(project, name, texts.load)
+    except AskDvcError:
+        return _shared_far_away(project, name, outs, cache, texts)
+    if remote is None:
+        return Shared(name, None, problem="there is no such remote") if name else Shared(None, None)
+    lacking, lost = _but_sources(outs, *folder_remote.lacking(remote, outs, cache))
+    return Shared(remote.name, remote.url, lacking, lost)
+
+
+def _but_sources(
+    outs: list[Tracked], lacking: tuple[str, ...], lost: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the same where data that stays at its source is not lost; the list of its files is to be sent."""
+    there = {out.path: out.md5 or "" for out in outs if out.at_source}
+    lists = [path for path in lost if there.get(path, "").endswith(".dir") and path not in lacking]
+    return (*(path for path in lacking if there.get(path, ".dir").endswith(".dir")), *lists), tuple(
+        path for path in lost if path not in there
+    )
+
+
+def _shared_far_away(
+    project: Project, name: str | None, outs: list[Tracked], cache: CachePresence, texts: ParsedTexts
+) -> Shared:
+    from emdvc.history.storage.settings import remote_settings
+    from emdvc.history.workspace import distant_remote
+
+    remote = remote_settings(project, name, texts.load)
+    try:
+        lacking, lost = _but_sources(outs, *distant_remote.lacking(project, remote.name, outs, cache))
+    except EmdvcError as error:
+        return Shared(remote.name, remote.url, problem=": ".join(filter(None, (error.cause, error.evidence))))
+    return Shared(remote.name, remote.url, lacking, lost)
 
 
 def shared_by_dvc(project: Project) -> Shared:

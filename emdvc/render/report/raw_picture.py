@@ -46,9 +46,10 @@ def draw_raw(report: Report, dataset: DatasetState) -> bytes | None:
 
 
 def _opened(report: Report, dataset: DatasetState, stack: ExitStack) -> Opened | None:
+    from emdvc.formats.contract import ReadOptions
     from emdvc.formats.dataset import open_lazy
-    from emdvc.history.laid_out import laid_out
-    from emdvc.history.laid_out import opened as opened_from
+    from emdvc.history.lazy.opening import open_files
+    from emdvc.history.lazy.recorded_dataset import recorded_dataset
     from emdvc.history.objects import Objects
 
     record, project = dataset.recorded, report.project
@@ -63,8 +64,10 @@ def _opened(report: Report, dataset: DatasetState, stack: ExitStack) -> Opened |
         return None
     if record.is_directory and not objects.here(objects.manifest(record.md5, str(record.path)).values()):
         return None
-    files = stack.enter_context(laid_out(objects, record, report.commit.short))
-    return stack.enter_context(opened_from(files, dataset.sidecar))
+    files = recorded_dataset(project, record.path, record, report.commit.short, sidecar=dataset.sidecar)
+    found = open_files(files, ReadOptions.from_dict(dataset.sidecar.source.get("options") or {}))
+    stack.callback(found.close)
+    return found
 
 
 def _arrays(variable: Variable, roles: list[Role]) -> tuple[ResultVariable, ...]:

@@ -38,8 +38,20 @@ def pointer_lines(mapping: Mapping[str, Any], objects: Objects) -> tuple[list[st
         lines, whole = _out(out, objects)
         found += lines
         complete = complete and whole
-    rest = leaves.lines({key: node for key, node in mapping.items() if key != "outs"})
-    return found + (["pointer:", *rest] if rest else []), complete
+    rest = leaves.lines({key: node for key, node in mapping.items() if key not in ("outs", "meta")})
+    meta, readable = _meta(mapping.get("meta"))
+    rest += leaves.lines({"meta": meta}) if meta else []
+    return found + readable + (["pointer:", *rest] if rest else []), complete
+
+
+def _meta(meta: Any) -> tuple[Any, list[str]]:
+    """Return what people wrote under ``meta``, and a line on what emdvc keeps there: checksums tell nobody anything."""
+    if not isinstance(meta, Mapping) or not isinstance(meta.get("emdvc"), Mapping):
+        return meta, []
+    others = {key: node for key, node in meta.items() if key != "emdvc"}
+    arrays = meta["emdvc"].get("arrays")
+    names = sorted(map(str, arrays)) if isinstance(arrays, Mapping) else []
+    return others, [f"readable in parts: {leaves.one_line(', '.join(names)) or 'no array'}"]
 
 
 def _out(out: Mapping[str, Any], objects: Objects) -> tuple[list[str], bool]:

@@ -452,3 +452,12 @@ def test_a_text_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> Non
     (tmp_path / "1").write_bytes(b"a file where a folder is needed")
     git_texts.keep(tmp_path / "1" / "abc", b"text")
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_checksums_of_blocks_are_one_line() -> None:
+    meta = b"meta:\n  group: mine\n  emdvc:\n    md5: abc\n    files: {.: {size: 9, block: 4, crc32c: AAAA}}\n"
+    arrays = b"    arrays: {tilts: [{flip: [1]}]}\n"
+    text = text_of(b"outs:\n- md5: " + b"a" * 32 + b"\n  path: s.mib\n" + meta + arrays, Nothing())
+    assert text.content.decode() == (
+        "data s.mib:\n  md5: aaaaaaaa\nreadable in parts: tilts\npointer:\n  meta.group: mine\n"
+    )

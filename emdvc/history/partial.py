@@ -1,0 +1,182 @@
+"""Datasets of which only a part is here: how much, and what must not be done with them.
+
+A folder that holds some of a dataset's files looks like a smaller dataset: ``dvc add`` records it as one without a
+warning, and the chunks of a Zarr store that are not there read as zeros. So what would take a part for the whole asks
+here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from emdvc.errors import Code, ConflictError, DataMissingError
+from emdvc.history import git
+from emdvc.history.ask_dvc import AskDvcError
+from emdvc.history.cache_place import cache_folder, object_path
+from emdvc.history.dvc_manifest import manifest
+from emdvc.history.project import Project
+from emdvc.history.recorded import Recorded, recorded
+from emdvc.history.snapshot import Snapshot
+from emdvc.history.workspace.ignored import Ignored
+from emdvc.history.workspace.index import WorkspaceIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A dataset that is partly here.
+
+    Parameters
+    ----------
+    path
+        Relative to the project.
+    here, of
+        Number of files that are here, and of all.
+    in_workspace
+        Whether they lie in its folder; else they are in the cache alone, where every reader of emdvc finds them.
+    missing
+        The first file that is not here.
+    """
+
+    path: PurePosixPath
+    here: int
+    of: int
+    in_workspace: bool
+    missing: str
+
+    def __str__(self) -> str:
+        """Return how much is here: ``12 of 256 files``."""
+        return f"{self.here} of {self.of} files"
+
+
+def parts(project: Project, entries: Iterable[Recorded]) -> list[Part]:
+    """Return those of some datasets that are partly here; what is here whole, or not at all, is left out.
+
+    Parameters
+    ----------
+    project
+        The project.
+    entries
+        Datasets, as the workspace records them.
+    """
+    index: WorkspaceIndex | None = None
+    cache = cache_folder(project)
+    found = []
+    for entry in entries:
+        if not entry.is_directory:
+            continue
+        files = manifest(cache, entry.md5)
+        if files is None:
+            continue
+        if project.path(entry.path).is_dir():
+            index = index or WorkspaceIndex(project, Ignored(project.root))
+            part = _in_workspace(index, entry, files)
+        else:
+            part = _in_cache(entry, files, {md5 for md5 in set(files.values()) if object_path(cache, md5).is_file()})
+        if part is not None:
+            found.append(part)
+    if index is not None:
+        index.save()
+    return found
+
+
+def part_of(project: Project, path: PurePosixPath) -> Part | None:
+    """Return how much of a dataset lies in its folder; None where it is whole, changed, not here or not recorded."""
+    with Snapshot(project) as now:
+        entry = recorded(now).get(path)
+    found = parts(project, [entry]) if entry is not None else []
+    return found[0] if found and found[0].in_workspace else None
+
+
+def refuse_part(project: Project, path: PurePosixPath, doing: str) -> None:
+    """Refuse to take a part of a dataset for the whole.
+
+    Parameters
+    ----------
+    project
+        The project.
+    path
+        Of a dataset, relative to the project.
+    doing
+        What was about to be done, as in ``computing from it``.
+
+    Raises
+    ------
+    DataMissingError
+        Only a part of it lies in its folder.
+    """
+    part = part_of(project, path)
+    if part is not None:
+        raise DataMissingError(
+            f"only a part of {path} is here: {part}",
+            code=Code.PARTIAL,
+            evidence=f"{doing} would take the part for the whole; first missing: {part.missing}",
+            hint=f"emdvc pull {path}",
+        )
+
+
+def refuse_shrunk(project: Project) -> None:
+    """Refuse a dataset that was recorded anew from a part of itself, as ``dvc add`` and ``dvc commit`` do.
+
+    Compares the workspace with the last commit: a list of files that lost some and has no new or changed one is what a
+    partial checkout leaves.
+
+    Raises
+    ------
+    ConflictError
+        The first such dataset is named, with the way back.
+    """
+    if git.head(project.git_root) is None:
+        return
+    cache = cache_folder(project)
+    with Snapshot(project, "HEAD") as then, Snapshot(project) as now:
+        before, after = recorded(then), recorded(now)
+        for path, new in after.items():
+            old = before.get(path)
+            if old is None or old.md5 == new.md5 or not (old.is_directory and new.is_directory):
+                continue
+            files, kept = manifest(cache, old.md5), manifest(cache, new.md5)
+            if files is None or kept is None or not shrunk(files, kept) or _replaced_on_purpose(then, now, path):
+                continue
+            first = min(name for name in files if name not in kept)
+            raise ConflictError(
+                f"{path} was recorded from a part of itself: {len(kept)} of {len(files)} files",
+                code=Code.PARTIAL,
+                evidence=f"{new.where} would forget {len(files) - len(kept)} files, the first is {first}",
+                hint=f"git checkout HEAD -- {new.where} && emdvc pull {path}",
+            )
+
+
+def shrunk(before: dict[str, str], after: dict[str, str]) -> bool:
+    """Say whether a list of files only lost some: none is new, none has other bytes."""
+    return len(after) < len(before) and after.items() <= before.items()
+
+
+def _replaced_on_purpose(then: Snapshot, now: Snapshot, path: PurePosixPath) -> bool:
+    """Say whether ``emdvc add --replace`` gave a reason since the last commit."""
+    sides = [
+        (side.sidecar(path, resolved=False).source.get("replaced") or [])
+        if side.text(path.with_name(f"{path.name}.em.yaml")) is not None
+        else []
+        for side in (then, now)
+    ]
+    return len(sides[1]) > len(sides[0])
+
+
+def _in_workspace(index: WorkspaceIndex, entry: Recorded, files: dict[str, str]) -> Part | None:
+    try:
+        here = index.files(str(entry.path))
+    except AskDvcError:
+        return None  # links: DVC's to judge
+    if here is None or not shrunk(files, here):
+        return None
+    return Part(entry.path, len(here), len(files), True, min(name for name in files if name not in here))
+
+
+def _in_cache(entry: Recorded, files: dict[str, str], held: set[str]) -> Part | None:
+    here = sum(md5 in held for md5 in files.values())
+    if not 0 < here < len(files):
+        return None
+    missing = min(name for name, md5 in files.items() if md5 not in held)
+    return Part(entry.path, here, len(files), False, missing)
