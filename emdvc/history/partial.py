@@ -17,8 +17,10 @@ from emdvc.history.ask_dvc import AskDvcError
 from emdvc.history.cache_place import cache_folder, object_path
 from emdvc.history.dvc_manifest import manifest
 from emdvc.history.project import Project
+from emdvc.history.protection import files_of
 from emdvc.history.recorded import Recorded, recorded
 from emdvc.history.snapshot import Snapshot
+from emdvc.history.workspace.hashing import file_md5s
 from emdvc.history.workspace.ignored import Ignored
 from emdvc.history.workspace.index import WorkspaceIndex
 
@@ -60,24 +62,18 @@ def parts(project: Project, entries: Iterable[Recorded]) -> list[Part]:
     entries
         Datasets, as the workspace records them.
     """
-    index: WorkspaceIndex | None = None
     cache = cache_folder(project)
     found = []
     for entry in entries:
-        if not entry.is_directory:
-            continue
-        files = manifest(cache, entry.md5)
+        files = manifest(cache, entry.md5) if entry.is_directory else None
         if files is None:
             continue
         if project.path(entry.path).is_dir():
-            index = index or WorkspaceIndex(project, Ignored(project.root))
-            part = _in_workspace(index, entry, files)
+            part = _in_workspace(project, entry, files)
         else:
             part = _in_cache(entry, files, {md5 for md5 in set(files.values()) if object_path(cache, md5).is_file()})
         if part is not None:
             found.append(part)
-    if index is not None:
-        index.save()
     return found
 
 
@@ -164,14 +160,29 @@ def _replaced_on_purpose(then: Snapshot, now: Snapshot, path: PurePosixPath) -> 
     return len(sides[1]) > len(sides[0])
 
 
-def _in_workspace(index: WorkspaceIndex, entry: Recorded, files: dict[str, str]) -> Part | None:
-    try:
-        here = index.files(str(entry.path))
-    except AskDvcError:
-        return None  # links: DVC's to judge
-    if here is None or not shrunk(files, here):
+def _in_workspace(project: Project, entry: Recorded, files: dict[str, str]) -> Part | None:
+    folder = project.path(entry.path)
+    names = [file.relative_to(folder).as_posix() for file in files_of(folder)]
+    here = {name: files.get(name, "") for name in names if not name.endswith(".partial")}
+    # nothing is read unless files are missing: a scan that is whole may be large
+    if not shrunk(files, here) or not shrunk(files, _read(project, entry.path, sorted(here))):
         return None
     return Part(entry.path, len(here), len(files), True, min(name for name in files if name not in here))
+
+
+def _read(project: Project, path: PurePosixPath, names: list[str]) -> dict[str, str]:
+    """Return the md5 of each file that lies in a dataset's folder, read only where it is not known."""
+    try:
+        index = WorkspaceIndex(project, Ignored(project.root))
+        found = index.files(str(path))
+        index.save()
+    except AskDvcError:  # links, or patterns that only DVC understands
+        found = None
+    if found is not None:
+        return found
+    places = [project.path(path / name) for name in names]
+    total = sum(place.stat().st_size for place in places)
+    return dict(zip(names, file_md5s([str(place) for place in places], total), strict=True))
 
 
 def _in_cache(entry: Recorded, files: dict[str, str], held: set[str]) -> Part | None:

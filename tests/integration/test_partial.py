@@ -143,3 +143,9 @@ def test_no_folder_is_left_with_a_part(empty: Path, emdvc: Emdvc) -> None:
     said = emdvc("pull", "raw/scan.zarr/counts", cwd=empty, status=3).stderr
     assert "error[EM-PARTIAL]: raw/scan.zarr/counts is a part of raw/scan.zarr" in said
     assert not (empty / "raw" / "scan.zarr").exists()
+
+
+def test_a_part_is_seen_where_only_dvc_knows_what_is_ignored(clone: Path, emdvc: Emdvc) -> None:
+    (clone / ".dvcignore").write_text("*.partial\n/.venv\n", encoding="utf-8")
+    said = emdvc("run", "sum_pattern", "raw/scan.zarr", "results/sum.zarr", cwd=clone, status=3).stderr
+    assert "error[EM-PARTIAL]: only a part of raw/scan.zarr is here: 14 of 18 files" in said
