@@ -115,7 +115,7 @@ def _place(state: State) -> Place:
     file = Path(str(state.path).split("::", 1)[0]) if not state.recorded else state.path
     if file.exists():
         return Place(True, count if count is not None else _bytes_on_disk(file))
-    command = f"dvc pull {state.path.as_posix()}"
+    command = f"emdvc pull {state.path.as_posix()}"
     return Place(False, count, command)
 
 

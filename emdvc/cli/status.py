@@ -90,8 +90,9 @@ def _redraw(picture: Outdated) -> tuple[str, str]:
 
 
 def _part(part: Part) -> tuple[str, str]:
-    where = "" if part.in_workspace else " (in the cache: read with emdvc.open_dataset)"
-    return str(part.path), f"{part}{where}; the rest: emdvc pull {part.path}"
+    where = "" if part.in_workspace else " in the cache, for emdvc.open_dataset and stages in place"
+    rest = "the rest" if part.missing else "into the workspace"
+    return str(part.path), f"{part}{where}; {rest}: emdvc pull {part.path}"
 
 
 def _where(where: Where) -> str:

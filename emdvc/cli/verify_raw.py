@@ -74,7 +74,7 @@ def _say(answer: RawCheck, *, quiet: bool) -> None:
     for path in answer.separated:
         output.note(f"note: {path} was the cache's own file; it has bytes of its own again")
     for path in answer.absent:
-        output.note(f"note: {path} is recorded, but not here: dvc pull {path}")
+        output.note(f"note: {path} is recorded, but not here: emdvc pull {path}")
     for one in answer.findings:
         where = one.where if one.where in ("index", "workspace") else f"in {one.where}"
         output.say(f"{one.path}: {one.how} ({where})")

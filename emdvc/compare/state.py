@@ -140,7 +140,7 @@ def _missing(path: Path, file: Path) -> DataMissingError:
             f"{data.as_posix()} has no sidecar and is not here",
             code=Code.DATA_MISSING,
             evidence=f"{pointer.as_posix()} records its bytes",
-            hint=f"dvc pull {pointer.as_posix()}, then emdvc add {data.as_posix()}",
+            hint=f"emdvc pull {pointer.as_posix()}, then emdvc add {data.as_posix()}",
         )
     beside = sorted(p.name for p in file.parent.iterdir()) if file.parent.is_dir() else []
     near = suggest(file.name, beside)

@@ -71,6 +71,6 @@ def must_exist(path: Path) -> None:
     pointer = path.with_name(path.name + ".dvc")
     if pointer.exists():
         raise DataMissingError(
-            f"{path} is not here", evidence=f"{pointer} records it", hint=f"dvc pull {pointer.as_posix()}"
+            f"{path} is not here", evidence=f"{pointer} records it", hint=f"emdvc pull {pointer.as_posix()}"
         )
     raise FormatError(f"{path} does not exist", code=Code.NOT_FOUND)

@@ -224,7 +224,7 @@ class ZarrChunks:
         return known or FormatError(
             f"{self.store} cannot be read: its chunk {key} is damaged",
             evidence=f"{type(error).__name__}: {error}",
-            hint="fetch it again; `dvc pull` where it is tracked",
+            hint="fetch it again; `emdvc pull` where it is tracked",
         )
 
     def _open(self, key: str) -> StoredFile:

@@ -135,7 +135,7 @@ def _without_data(project: Project, start: Path, settings: list[Setting], reques
     if old is not None:
         return _set(project, start, old, settings, dry_run=request.dry_run)
     if start.with_name(start.name + ".dvc").exists():
-        raise DataMissingError(f"{typed} is not here", hint=f"dvc pull {shown(start)}.dvc")
+        raise DataMissingError(f"{typed} is not here", hint=f"emdvc pull {shown(start)}.dvc")
     beside = [path.name for path in start.parent.iterdir()] if start.parent.is_dir() else []
     near = suggest(start.name, beside)
     raise FormatError(

@@ -175,7 +175,7 @@ def _clone(url: str, folder: Path) -> None:
     if existed and (not folder.is_dir() or any(folder.iterdir())):
         raise ConflictError(
             f"{shown(folder)} exists and is not empty",
-            hint="name another folder: emdvc get URL DIR; or work in it: dvc pull",
+            hint="name another folder: emdvc get URL DIR; or work in it: emdvc pull",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -216,7 +216,7 @@ def project_of(url: str, folder: Path) -> Project:
     raise ProjectError(
         f"{url} is not an emdvc project",
         evidence=several if below else "it was cloned, but holds no .dvc folder",
-        hint=f"emdvc init {shown(folder)}" if not below else f"cd {shown(folder / below[0])} && dvc pull",
+        hint=f"emdvc init {shown(folder)}" if not below else f"cd {shown(folder / below[0])} && emdvc pull",
     )
 
 
@@ -250,7 +250,7 @@ def _targets(project: Project, only: Sequence[str], known: list[PurePosixPath]) 
                 f"the project tracks no data {path}",
                 code=Code.NOT_FOUND,
                 evidence=f"the clone is in {shown(project.root)}",
-                hint=f"did you mean {near}? cd {shown(project.root)} && dvc pull {near}" if near else None,
+                hint=f"did you mean {near}? cd {shown(project.root)} && emdvc pull {near}" if near else None,
             )
         targets += [path] if within else holds
     return targets

@@ -27,7 +27,7 @@ from emdvc.history.workspace.index import WorkspaceIndex
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A dataset that is partly here.
+    """A dataset that is partly here, or wholly but in the cache alone.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Part:
     in_workspace
         Whether they lie in its folder; else they are in the cache alone, where every reader of emdvc finds them.
     missing
-        The first file that is not here.
+        The first file that is not here; empty where all are in the cache.
     """
 
     path: PurePosixPath
@@ -49,11 +49,11 @@ class Part:
 
     def __str__(self) -> str:
         """Return how much is here: ``12 of 256 files``."""
-        return f"{self.here} of {self.of} files"
+        return f"{self.here} of {self.of} files" if self.here < self.of else f"all {self.of} files"
 
 
 def parts(project: Project, entries: Iterable[Recorded]) -> list[Part]:
-    """Return those of some datasets that are partly here; what is here whole, or not at all, is left out.
+    """Return those of some datasets that are partly here; what lies whole in its folder, or not at all, is left out.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def _read(project: Project, path: PurePosixPath, names: list[str]) -> dict[str, 
 
 def _in_cache(entry: Recorded, files: dict[str, str], held: set[str]) -> Part | None:
     here = sum(md5 in held for md5 in files.values())
-    if not 0 < here < len(files):
+    if not here:
         return None
-    missing = min(name for name, md5 in files.items() if md5 not in held)
+    missing = min((name for name, md5 in files.items() if md5 not in held), default="")
     return Part(entry.path, here, len(files), False, missing)

@@ -115,7 +115,7 @@ def test_a_part_is_fetched_into_the_cache_alone(empty: Path, emdvc: Emdvc) -> No
     again = emdvc("pull", "raw/scan.zarr", "--scan", "0:4,0:8", cwd=empty).stdout
     assert again == "raw/scan.zarr  2 of 18 files in the cache, nothing to fetch\n"
     status = emdvc("status", cwd=empty).stdout
-    assert "raw/scan.zarr  4 of 18 files (in the cache: read with emdvc.open_dataset)" in status
+    assert "raw/scan.zarr  4 of 18 files in the cache, for emdvc.open_dataset and stages in place; the rest:" in status
     # the whole takes what is here and fetches the rest
     assert "18 files" in emdvc("pull", cwd=empty).stdout
     assert "nothing changed, every result is up to date" in emdvc("status", cwd=empty).stdout

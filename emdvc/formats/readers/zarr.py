@@ -242,7 +242,7 @@ def _incomplete(path: Path, evidence: str) -> FormatError:
     return FormatError(
         f"{path} is incomplete: an array without metadata",
         evidence=evidence,
-        hint="fetch it again; `dvc pull` where it is tracked",
+        hint="fetch it again; `emdvc pull` where it is tracked",
     )
 
 

@@ -37,7 +37,7 @@ def test_a_raw_scan(science: Any, emdvc: Any) -> None:
 
 
 def test_bytes_that_are_not_here(science: Any, emdvc: Any) -> None:
-    assert "not here  (dvc pull raw/scan01.mib)" in emdvc("inspect", "raw/scan01.mib", cwd=science.root).stdout
+    assert "not here  (emdvc pull raw/scan01.mib)" in emdvc("inspect", "raw/scan01.mib", cwd=science.root).stdout
     (science.root / "raw/scan01.mib").write_bytes(b"x")
     assert "raw data, here, 512 KiB" in emdvc("inspect", "raw/scan01.mib", cwd=science.root).stdout
 

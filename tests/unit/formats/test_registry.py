@@ -122,7 +122,7 @@ def test_a_file_that_is_not_there(tmp_path):
         registry.open_file(tmp_path / "no.h5")
     assert caught.value.code == Code.NOT_FOUND
     (tmp_path / "gone.h5.dvc").write_text("outs:\n", encoding="utf-8")
-    with pytest.raises(DataMissingError, match="dvc pull"):
+    with pytest.raises(DataMissingError, match="emdvc pull"):
         registry.open_file(tmp_path / "gone.h5")
 
 
