@@ -20,12 +20,13 @@ from emdvc.history.storage.contract import (
     RemoteSettings,
     Stat,
     fault,
+    not_its_name,
     not_there,
+    too_short,
     unseen,
 )
 from emdvc.history.storage.line_faults import line_fault
 from emdvc.history.storage.patience import patient
-from emdvc.history.storage.stream import not_its_name, too_short
 from emdvc.history.workspace.hashing import file_md5
 
 _T = TypeVar("_T")

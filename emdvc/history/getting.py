@@ -12,6 +12,7 @@ from emdvc.errors import (
     Code,
     ConflictError,
     DataMissingError,
+    EmdvcError,
     EnvironmentFault,
     ProjectError,
     UsageError,
@@ -26,7 +27,7 @@ from emdvc.history.raw.files import settle
 from emdvc.history.snapshot import Snapshot
 from emdvc.history.storage.remote import remote_of
 from emdvc.history.storage.settings import remote_settings
-from emdvc.history.transfer.fetching import fetch_datasets
+from emdvc.history.transfer.placing import fetch_and_place
 from emdvc.history.transfer.pushing import keeps_versions
 from emdvc.history.transfer.runs import fetch_runs
 from emdvc.history.verify.wanted_objects import is_chosen, kept_by_dvc
@@ -120,24 +121,18 @@ def _fetch(project: Project, targets: list[PurePosixPath] | None, progress: Prog
         dvc_remote.pull(project, targets)
         return
     with Snapshot(project) as snapshot:
-        wanted = [entry for entry in kept_by_dvc(snapshot) if targets is None or is_chosen(entry.path, targets)]
-    lost: DataMissingError | None = None
+        kept = list(kept_by_dvc(snapshot))
+    if targets is None:
+        # what was recorded where it lies stays there, unless it is asked for by name
+        wanted = [entry for entry in kept if entry.source is None]
+    else:
+        wanted = [entry for entry in kept if is_chosen(entry.path, targets)]
     try:
-        fetch_datasets(project, [entry for entry in wanted if not entry.foreign], progress)
+        fetch_and_place(project, wanted, progress)
+    finally:
         if targets is None:
-            with suppress(EnvironmentFault):  # good to have, no more
+            with suppress(EmdvcError):  # good to have, no more
                 fetch_runs(project, remote_of(project))
-    except DataMissingError as error:
-        lost = error
-    foreign = [entry.path for entry in wanted if entry.foreign]
-    try:
-        if foreign:
-            dvc_remote.pull(project, foreign)
-        dvc_remote.checkout(project, targets)  # what could be had is placed
-    except DataMissingError as error:
-        raise lost or error from error
-    if lost is not None:
-        raise lost
 
 
 def history_of(url: str, folder: Path) -> Project:

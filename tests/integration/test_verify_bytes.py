@@ -226,7 +226,7 @@ def test_a_remote_that_is_away(project: Path, emdvc: Emdvc) -> None:
     dvc(project, "remote", "modify", "lab", "url", str(project.parent / "unmounted" / "store"))
     with pytest.raises(EnvironmentFault) as error:
         _checked(project)
-    assert error.value.code == Code.REMOTE
+    assert error.value.code == Code.REMOTE_PLACE
     emdvc("verify", "--bytes", "--no-remote", cwd=project)
 
 

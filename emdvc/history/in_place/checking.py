@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 from emdvc.errors import EmdvcError
 from emdvc.history.in_place.origin import Origin, origins
 from emdvc.history.in_place.place import connection, listed, listing_digest
 from emdvc.history.project import Project
-from emdvc.history.storage import loop
 from emdvc.history.storage.contract import Stat
-from emdvc.history.storage.trying import trying
+from emdvc.history.storage.stored_file import open_stored
 
 
 class SourceChange(NamedTuple):
@@ -107,7 +105,7 @@ class SourceObjects:
         file = self._file(md5)
         if file is None:
             raise FileNotFoundError(md5)
-        return cast("IO[bytes]", _Pieces(self.origin, file))
+        return open_stored(connection(self.origin.place), self.origin.place.key(file))
 
     def _file(self, md5: str) -> str | None:
         """Return which file an object is: its path in the dataset, empty for a single file; None for no file."""
@@ -126,38 +124,3 @@ def sources(project: Project, lists: Mapping[str, Mapping[str, str]]) -> list[So
         md5 of a directory -> its files with theirs; looked at when an object is asked for.
     """
     return [SourceObjects(origin, lists) for origin in origins(project)]
-
-
-class _Pieces(io.RawIOBase):
-    """A file at a source, read piece by piece."""
-
-    def __init__(self, origin: Origin, file: str) -> None:
-        super().__init__()
-        self._remote, self._key = connection(origin.place), origin.place.key(file)
-        stat = loop.run(self._stat())
-        if stat is None:
-            raise FileNotFoundError(self._key)
-        self._size, self._at = stat.size, 0
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def readinto(self, target: Any) -> int:
-        """Read what comes next."""
-        view = memoryview(target).cast("B")
-        stop = min(self._at + len(view), self._size)
-        if stop <= self._at:
-            return 0
-        content = loop.run(self._read(self._at, stop))
-        view[: len(content)] = content
-        self._at += len(content)
-        return len(content)
-
-    async def _stat(self) -> Stat | None:
-        storage = await self._remote.storage()
-        return await trying(lambda: storage.stat(self._key))
-
-    async def _read(self, start: int, stop: int) -> bytes:
-        storage = await self._remote.storage()
-        return await trying(lambda: storage.read(self._key, start, stop))

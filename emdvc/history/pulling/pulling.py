@@ -92,7 +92,9 @@ def pull(
     """
     with Snapshot(project) as now:
         known = {entry.path: entry for entry in kept_by_dvc(now)}
-        entries = [known[path] for path in _chosen(known, paths) if known[path].md5]
+        chosen = [known[path] for path in _chosen(known, paths)]
+        # what was recorded where it lies stays there, unless it is asked for by name
+        entries = [entry for entry in chosen if entry.md5 and (paths or entry.source is None)]
         described = set(now.datasets())
     if preview:
         pictures = [entry for entry in entries if entry.path.suffix.lower() in _PICTURES]
@@ -136,34 +138,19 @@ def _whole(
 ) -> list[Pulled]:
     from dataclasses import replace
 
-    from emdvc.history import dvc_remote
     from emdvc.history.protection import protect
-    from emdvc.history.transfer.fetching import fetch_datasets
+    from emdvc.history.transfer.placing import fetch_and_place
 
-    cache = cache_folder(project)
     said = [replace(entry, remote=remote or entry.remote) for entry in entries]
     answers = [_whole_answer(project, entry, dry_run) for entry in said]
-    lacking = [entry for entry, answer in zip(said, answers, strict=True) if answer.fetched]
     if dry_run:
         return answers
-    lost: DataMissingError | None = None
     try:
-        fetch_datasets(project, lacking, progress)
-    except DataMissingError as error:
-        lost = error
-    try:
-        # what could be had is placed, whatever else was missing
-        here = [entry.path for entry in said if object_path(cache, entry.md5).is_file()]
-        if here:
-            dvc_remote.checkout(project, here)
-    except DataMissingError as error:
-        raise lost or error from error
+        fetch_and_place(project, said, progress)
     finally:
         for entry in said:
             if entry.stage is None and project.path(entry.path).exists():
                 protect(project.path(entry.path))
-    if lost is not None:
-        raise lost
     return answers
 
 

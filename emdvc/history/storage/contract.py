@@ -198,3 +198,24 @@ def fault(
         lines: list[Any] = str(evidence).splitlines() or [""]
         evidence = f"{type(evidence).__name__}: {lines[0]}".rstrip(": ")
     return kind(f"the remote {settings.name} ({settings.url}) {what}", code=code, evidence=evidence, hint=hint)
+
+
+def too_short(settings: RemoteSettings, key: str, end: int, stop: int) -> EnvironmentFault:
+    """Return the fault of an object that ends before what was asked for."""
+    return fault(
+        settings,
+        "holds a file that is too short",
+        f"{key} ends at byte {end}, not at {stop} or later",
+        "emdvc verify --bytes",
+        code=Code.DATA_CORRUPT,
+    )
+
+
+def not_its_name(source: Path, found: str, md5: str) -> EnvironmentFault:
+    """Return the fault of a file of ours that has not the md5 that it is to be sent under."""
+    return EnvironmentFault(
+        f"{source.name} is not what its name says: nothing was sent",
+        code=Code.DATA_CORRUPT,
+        evidence=f"its md5 is {found}, not {md5}",
+        hint="emdvc verify --bytes --repair",
+    )

@@ -13,14 +13,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from emdvc.errors import Code, EmdvcError, EnvironmentFault
+from emdvc.errors import Code, EmdvcError
 from emdvc.history.storage.contract import (
     Advance,
     InterruptedFault,
     RemoteSettings,
     Stat,
     fault,
+    not_its_name,
     not_there,
+    too_short,
     unseen,
 )
 from emdvc.history.storage.folder_sending import open_passing, passing_file, remove_old, same_beginning
@@ -136,13 +138,7 @@ class FolderStorage:
             content = file.read(-1 if stop is None else stop - start)
             alive()
         if stop is not None and len(content) < stop - start:
-            raise fault(
-                self.settings,
-                "holds a file that is too short",
-                f"{key} ends at byte {start + len(content)}, not at {stop} or later",
-                "emdvc verify --bytes",
-                code=Code.DATA_CORRUPT,
-            )
+            raise too_short(self.settings, key, start + len(content), stop)
         return content
 
     def _send(self, source: Path, key: str, md5: str | None, told: Advance, alive: Callable[[], None]) -> None:
@@ -165,12 +161,7 @@ class FolderStorage:
                 os.fsync(writing.fileno())
             if md5 is not None and digest.hexdigest() != md5:
                 passing.unlink()
-                raise EnvironmentFault(
-                    f"{source.name} is not what its name says: nothing was sent",
-                    code=Code.DATA_CORRUPT,
-                    evidence=f"its md5 is {digest.hexdigest()}, not {md5}",
-                    hint="emdvc verify --bytes --repair",
-                )
+                raise not_its_name(source, digest.hexdigest(), md5)
             _make_folder(target.parent)
             with suppress(OSError):  # a file system without permissions
                 passing.chmod(0o444 & modes.S_IMODE(target.parent.stat().st_mode) | 0o400)

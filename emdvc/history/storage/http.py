@@ -18,11 +18,12 @@ from emdvc.history.storage.contract import (
     Stat,
     fault,
     not_there,
+    too_short,
     unseen,
 )
 from emdvc.history.storage.line_faults import line_fault
 from emdvc.history.storage.patience import patient
-from emdvc.history.storage.stream import append, too_short
+from emdvc.history.storage.stream import append
 
 #: Answers of a server that does not know HEAD.
 _NO_HEAD = frozenset({405, 501})

@@ -11,12 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from emdvc.errors import Code, EnvironmentFault
-from emdvc.history.storage.contract import Advance, InterruptedFault, RemoteSettings, Stat, fault, unseen
+from emdvc.history.storage.contract import (
+    Advance,
+    InterruptedFault,
+    RemoteSettings,
+    Stat,
+    fault,
+    not_its_name,
+    too_short,
+    unseen,
+)
 from emdvc.history.storage.patience import patient
 from emdvc.history.storage.s3_client import client_of, for_all_objects, for_new_objects, place
 from emdvc.history.storage.s3_faults import code_of, faults, no_s3
 from emdvc.history.storage.s3_multipart import FROM, PartedUpload
-from emdvc.history.storage.stream import FilePart, append, not_its_name, too_short
+from emdvc.history.storage.stream import FilePart, append
 
 #: Up to here an object is sent from memory in one go: without the question whether the server is ready for it.
 _FROM_MEMORY = 1 << 20

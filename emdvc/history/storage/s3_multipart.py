@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emdvc.errors import Code, EmdvcError, EnvironmentFault
-from emdvc.history.storage.contract import Advance, InterruptedFault, fault
+from emdvc.history.storage.contract import Advance, InterruptedFault, fault, not_its_name
 from emdvc.history.storage.s3_client import marks_are_md5
 from emdvc.history.storage.s3_faults import code_of
-from emdvc.history.storage.stream import FilePart, not_its_name
+from emdvc.history.storage.stream import FilePart
 from emdvc.history.workspace.hashing import file_md5
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from emdvc.history.storage.contract import (
     SilentFault,
     Stat,
     fault,
+    too_short,
     unseen,
 )
 from emdvc.history.storage.ssh_line import Line
@@ -105,13 +106,7 @@ class SshStorage:
             async for piece in came:
                 content += piece
         if stop is not None and len(content) < stop - start:
-            raise fault(
-                self.settings,
-                "holds a file that is too short",
-                f"{key} ends at byte {start + len(content)}, not at {stop} or later",
-                "emdvc verify --bytes",
-                code=Code.DATA_CORRUPT,
-            )
+            raise too_short(self.settings, key, start + len(content), stop)
         return bytes(content)
 
     async def receive(self, key: str, target: Path, advance: Advance = unseen) -> None:

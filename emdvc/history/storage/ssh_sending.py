@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emdvc.errors import Code, EnvironmentFault
 from emdvc.history.storage import ssh_faults
-from emdvc.history.storage.contract import Advance, InterruptedFault, fault
+from emdvc.history.storage.contract import Advance, InterruptedFault, fault, not_its_name
 from emdvc.history.storage.ssh_folders import ARRIVING
 from emdvc.history.storage.ssh_line import PIECE, Line
 from emdvc.history.storage.ssh_parts import gone_on, sweep
@@ -257,12 +257,7 @@ class _Sending:
 
     def _checked(self) -> None:
         if self._md5 is not None and self._digest.hexdigest() != self._md5:
-            raise EnvironmentFault(
-                f"{self._source.name} is not what its name says: nothing was sent",
-                code=Code.DATA_CORRUPT,
-                evidence=f"its md5 is {self._digest.hexdigest()}, not {self._md5}",
-                hint="emdvc verify --bytes --repair",
-            )
+            raise not_its_name(self._source, self._digest.hexdigest(), self._md5)
 
 
 def _private() -> Any:

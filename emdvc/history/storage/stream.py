@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emdvc.errors import Code, EnvironmentFault
-from emdvc.history.storage.contract import Advance, RemoteSettings, fault
+from emdvc.history.storage.contract import Advance
 
 #: Bytes that are written to a file, or read from one, at a time.
 _BATCH = 4 << 20
@@ -47,27 +47,6 @@ async def append(target: Path, pieces: AsyncIterable[bytes], alive: Callable[[],
         finally:
             file.write(b"".join(waiting))
     return count
-
-
-def too_short(settings: RemoteSettings, key: str, end: int, stop: int) -> EnvironmentFault:
-    """Return the fault of an object that ends before what was asked for."""
-    return fault(
-        settings,
-        "holds a file that is too short",
-        f"{key} ends at byte {end}, not at {stop} or later",
-        "emdvc verify --bytes",
-        code=Code.DATA_CORRUPT,
-    )
-
-
-def not_its_name(source: Path, found: str, md5: str) -> EnvironmentFault:
-    """Return the fault of a file of ours that has not the md5 that it is to be sent under."""
-    return EnvironmentFault(
-        f"{source.name} is not what its name says: nothing was sent",
-        code=Code.DATA_CORRUPT,
-        evidence=f"its md5 is {found}, not {md5}",
-        hint="emdvc verify --bytes --repair",
-    )
 
 
 @contextmanager

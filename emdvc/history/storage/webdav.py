@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from emdvc.errors import Code, EmdvcError, EnvironmentFault
+from emdvc.errors import Code, EmdvcError
 from emdvc.history.storage import webdav_answers as answers
 from emdvc.history.storage import webdav_faults
 from emdvc.history.storage.contract import (
@@ -22,6 +22,8 @@ from emdvc.history.storage.contract import (
     SilentFault,
     Stat,
     fault,
+    not_its_name,
+    too_short,
     unseen,
 )
 from emdvc.history.storage.webdav_session import DavSession
@@ -108,13 +110,7 @@ class WebdavStorage:
             async for piece in pieces:
                 content += piece
         if stop is not None and len(content) < stop - start:
-            raise fault(
-                self.settings,
-                "holds a file that is too short",
-                f"{key} ends at byte {start + len(content)}, not at {stop} or later",
-                "emdvc verify --bytes",
-                code=Code.DATA_CORRUPT,
-            )
+            raise too_short(self.settings, key, start + len(content), stop)
         return bytes(content)
 
     async def receive(self, key: str, target: Path, advance: Advance = unseen) -> None:
@@ -263,12 +259,7 @@ class WebdavStorage:
             ):
                 pass
         if md5 is not None and digest.hexdigest() != md5:
-            raise EnvironmentFault(
-                f"{source.name} is not what its name says: nothing was sent",
-                code=Code.DATA_CORRUPT,
-                evidence=f"its md5 is {digest.hexdigest()}, not {md5}",
-                hint="emdvc verify --bytes --repair",
-            )
+            raise not_its_name(source, digest.hexdigest(), md5)
 
     async def _ready(self, folder: str) -> None:
         """See that a folder is there; each is looked at once."""

@@ -226,12 +226,12 @@ def check_bytes(
 
 
 def _remotes(project: Project, needed: Wanted, only: Sequence[str]) -> list[Place]:
-    from emdvc.history import dvc_objects
-    from emdvc.history.dvc_remote import default_remote
+    from emdvc.history.storage.settings import default_name
+    from emdvc.history.verify.remote_copies import remote_copies
 
-    default = default_remote(project)
-    names = list(only) or list(dict.fromkeys([*([default.name] if default else []), *needed.remotes]))
-    found = dvc_objects.remotes(project, names) if names else []
+    default = default_name(project)
+    names = list(only) or list(dict.fromkeys([*([default] if default else []), *needed.remotes]))
+    found = remote_copies(project, names)
     # the two other places have these names
     taken = ("cache", "workspace")
     return [replace(one, name=f"{one.name} (remote)") if one.name in taken else one for one in found]

@@ -19,7 +19,7 @@ from emdvc.history.progress import Advance
 #: Bytes that are read at a time.
 _BLOCK = 4 << 20
 #: Objects of a remote that are read at once, for each processor.
-_WAITING = 4
+_WAITING = 8
 
 
 class Place(Protocol):

@@ -9,16 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emdvc.errors import Code, DataMissingError, EnvironmentFault
 from emdvc.history.progress import Advance, Progress, silent
 from emdvc.history.verify import copies as object_copies
 from emdvc.history.verify.byte_check import ByteCheck
 from emdvc.history.verify.copies import CacheObjects, Copy, Place, State
-
-if TYPE_CHECKING:
-    from emdvc.history.dvc_objects import RemoteObjects
+from emdvc.history.verify.remote_copies import RemoteCopies
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,8 @@ def _replace(md5: str, source: Place, target: Place, advance: Advance) -> Copy:
                 local.chmod(0o644)  # a read-only file is not replaced there
             fresh.replace(local)
         else:
-            _remote(target).replace(md5, fresh)
+            assert isinstance(target, RemoteCopies)
+            target.replace(md5, fresh)
     back = object_copies.read_copy(target, md5, _unseen, threading.Event())
     if back.state is not State.GOOD:
         raise EnvironmentFault(
@@ -113,13 +111,6 @@ def _fetched(md5: str, source: Place, folder: Path | None, advance: Advance) -> 
             yield fresh
         finally:
             fresh.unlink(missing_ok=True)
-
-
-def _remote(target: Place) -> RemoteObjects:
-    from emdvc.history.dvc_objects import RemoteObjects
-
-    assert isinstance(target, RemoteObjects)
-    return target
 
 
 def _unseen(count: int) -> None:

@@ -15,6 +15,7 @@ from emdvc.history.dvc_manifest import parsed_list
 from emdvc.history.progress import Progress, silent
 from emdvc.history.project import Project
 from emdvc.history.recorded import Recorded
+from emdvc.history.storage.settings import default_name
 from emdvc.history.verify.copies import (
     CacheObjects,
     Copy,
@@ -108,13 +109,11 @@ class Sources:
     def _places(self, entry: Recorded) -> Iterable[Place]:
         """Return the cache, and the remotes only when they are asked for: connecting takes time."""
         yield self._cache
-        from emdvc.history import dvc_objects
-        from emdvc.history.dvc_remote import default_remote
+        from emdvc.history.verify.remote_copies import remote_copies
 
-        default = default_remote(self._project)
-        name = entry.remote or (default.name if default else "")
+        name = entry.remote or default_name(self._project) or ""
         if name not in self._remotes:
-            self._remotes[name] = list(dvc_objects.remotes(self._project, [name])) if name else []
+            self._remotes[name] = list(remote_copies(self._project, [name])) if name else []
         yield from self._remotes[name]
         if entry.source is not None:
             from emdvc.history.in_place.checking import sources
@@ -136,7 +135,7 @@ def _missing(entry: Recorded, lacking: list[str], seen: list[Copy]) -> DataMissi
     return DataMissingError(
         f"{many} {verb} neither in the cache nor on the remote",
         evidence=f"recorded in {entry.where}, md5 {lacking[0]}",
-        hint="whoever computed or added it runs: dvc push",
+        hint="whoever computed or added it runs: emdvc push",
     )
 
 
