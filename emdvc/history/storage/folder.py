@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat as modes
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -227,14 +228,22 @@ def _still(alive: Callable[[], None]) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder with its parent's rights, so that everybody who shares the parent may write into it."""
+    """Make a folder with its parent's rights, so that everybody who shares the parent may write into it.
+
+    It gets its rights under another name: another user must not meet it before.
+    """
     if folder.is_dir():
         return
     _make_folder(folder.parent)
+    passing = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
+    passing.mkdir()
     try:
-        folder.mkdir()
-    except FileExistsError:
-        return
-    if os.name != "nt":
+        if os.name != "nt":
+            with suppress(OSError):
+                passing.chmod(modes.S_IMODE(folder.parent.stat().st_mode))
+        passing.rename(folder)
+    except OSError:
         with suppress(OSError):
-            folder.chmod(modes.S_IMODE(folder.parent.stat().st_mode))
+            passing.rmdir()
+        if not folder.is_dir():  # else somebody else was first
+            raise

@@ -54,9 +54,8 @@ class Folders:
         if not folder:
             with suppress(asyncssh.SFTPNoSuchFile):
                 return _rights(await line.ask(line.sftp.stat(line.path(""))))
-            # its own parent is none of ours: there it is made in place
             above = await line.ask(line.sftp.stat(line.path("").rpartition("/")[0] or "/"))
-            return await self._make_in_place(folder, _rights(above))
+            return await self._make(folder, _rights(above))
         parent, _, name = folder.rpartition("/")
         rights = await self.ready(parent)
         if name in (there := await self._listed(parent)):
@@ -83,10 +82,12 @@ class Folders:
         import asyncssh
 
         line = self._line
-        new = f"{ARRIVING}/{uuid.uuid4().hex}" if folder != ARRIVING else f".{ARRIVING}-{uuid.uuid4().hex[:8]}"
-        if folder != ARRIVING:
+        sftp, path = line.sftp, line.path(folder)
+        if folder in ("", ARRIVING):
+            passing = f"{path.rstrip('/')}-{uuid.uuid4().hex[:8]}"  # there is no better place yet
+        else:
             await self.ready(ARRIVING)
-        sftp, passing, path = line.sftp, line.path(new), line.path(folder)
+            passing = line.path(f"{ARRIVING}/{uuid.uuid4().hex}")
         attributes = asyncssh.SFTPAttrs(permissions=rights)
         # one session does them in this order, and each fails where the one before it did: no need to wait in between
         answers = await line.ask(

@@ -19,7 +19,7 @@ from emdvc.history.storage import loop
 from emdvc.history.storage.remote import Arrived, Remote
 from emdvc.history.transfer.crowd import crowd
 from emdvc.history.transfer.lost import LostError, joined, lost
-from emdvc.history.transfer.parts import Parts
+from emdvc.history.transfer.parts import Parts, tidy
 
 #: Objects under way in this process at a time, many of them waiting for the remote's own limit.
 _WIDTH = 256
@@ -117,6 +117,7 @@ def fetch_datasets(project: Project, entries: Iterable[Recorded], progress: Prog
             wanted = {**named, **wanted}
         lacking_all = {md5: name for md5, name in wanted.items() if not object_path(cache, md5).is_file()}
         problems += _tried(project, lacking_all, remote, size, progress)
+    tidy(cache)  # where nothing was lacking, nothing above has
     if problems:
         raise joined(problems)
 

@@ -95,6 +95,25 @@ class Parts:
             lock.close()
 
 
+def tidy(cache: Path) -> None:
+    """Remove what killed processes have left and nobody can go on with.
+
+    Parameters
+    ----------
+    cache
+        Folder of the cache's objects.
+    """
+    place = cache.parent / FOLDER
+    with suppress(OSError):
+        for folder in list(place.iterdir()):
+            with suppress(OSError), (folder / _LOCK).open("a+b") as lock:
+                if not acquire(lock):
+                    continue  # at work
+            with suppress(OSError):
+                _tidy(folder)
+        place.rmdir()
+
+
 def _tidy(folder: Path) -> None:
     """Remove the folder of a process that has ended, unless a part in it may still be gone on with."""
     now = time.time()
