@@ -50,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=20, help="of each row")
     parser.add_argument("--kinds", default=",".join(KINDS), help=f"of {','.join(KINDS)}")
+    parser.add_argument("--rows", default="", help="only these, as push:client,pull:server,push:frozen")
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
     random.seed(options.seed)
@@ -58,11 +59,11 @@ def main() -> None:
         for kind in options.kinds.split(","):
             moved = project(Path(name) / kind, SIZES.get(kind, SIZES[""]))
             with _s3(kind, Path(name)) as ceph, place(kind, mbit=WIDTH, ceph=ceph) as where:
-                rows += _kind(where, moved, options.trials)
+                rows += _kind(where, moved, options.trials, options.rows.split(",") if options.rows else [])
     print(_table(rows))
 
 
-def _kind(where: Place, moved: Moved, trials: int) -> list[Row]:
+def _kind(where: Place, moved: Moved, trials: int, only: list[str]) -> list[Row]:
     where.write_settings(moved.folder)
     where.watched = moved.cache
     kept = moved.contents()
@@ -70,13 +71,17 @@ def _kind(where: Place, moved: Moved, trials: int) -> list[Row]:
     victims = ("client",) if where.kind == "folder" else ("server", "client")
     for work in ("push", "pull"):
         for victim in victims:
+            if only and f"{work}:{victim}" not in only:
+                continue
+            if work == "pull" and not where.contents():
+                assert end(begin(["push"], moved.folder, where.env))[0] == 0
             row = Row(where.kind, work, victim)
             for _ in range(trials):
                 where.clear() if work == "push" else moved.empty()
                 _trial(row, where, moved, kept)
             rows.append(row)
             print(*_lines([row]), file=sys.stderr, flush=True)
-    if where.kind != "folder":
+    if where.kind != "folder" and (not only or "push:frozen" in only):
         row = Row(where.kind, "push", "frozen server")
         for _ in range(trials):
             where.clear()
