@@ -15,12 +15,14 @@ from typing import Any, TypeVar
 
 from emdvc.errors import Code, EmdvcError, EnvironmentFault
 from emdvc.history.storage.contract import (
+    ARRIVING,
     Advance,
     InterruptedFault,
     RemoteSettings,
     Stat,
     fault,
     not_its_name,
+    not_kept,
     not_there,
     too_short,
     unseen,
@@ -31,8 +33,6 @@ from emdvc.history.workspace.hashing import file_md5
 
 _T = TypeVar("_T")
 
-#: Folder of the remote for what is not yet whole.
-ARRIVING = "emdvc-tmp"
 #: Kinds where a file shows while it is written: it is written under another name first.
 _SHOWS_HALVES = frozenset({"hdfs", "webhdfs", "gdrive", "local", "folder"})
 _PIECE = 4 << 20
@@ -146,13 +146,7 @@ class DvcStorage:
         advance(size)
         there = await self.stat(key)
         if there is None or there.size != size:
-            raise fault(
-                self.settings,
-                "did not keep what was sent",
-                f"{key} has {'no' if there is None else there.size} bytes there, not {size}",
-                f"emdvc remote check {self.settings.name}",
-                kind=InterruptedFault,
-            )
+            raise not_kept(self.settings, key, there, size)
 
     async def remove(self, key: str) -> None:
         """Remove a file."""

@@ -10,7 +10,6 @@ import hashlib
 import re
 import tempfile
 import uuid
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -219,8 +218,3 @@ def _unreadable(place: Place, name: str, evidence: str, hint: str) -> Environmen
         evidence=evidence,
         hint=hint,
     )
-
-
-def used_by(found: Mapping[str, Registered]) -> Iterable[str]:
-    """Return the names of projects, as a person reads them."""
-    return sorted(one.name for one in found.values())

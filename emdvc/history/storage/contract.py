@@ -23,6 +23,9 @@ from emdvc.errors import Code, EnvironmentFault
 #: Seconds without a byte in either direction after which a server counts as silent, unless the settings say otherwise.
 PATIENCE = 60.0
 
+#: Folder of a remote for what is not yet whole.
+ARRIVING = "emdvc-tmp"
+
 #: Told the number of bytes that were moved since the last call; called in the event loop's thread.
 Advance = Callable[[int], None]
 
@@ -218,4 +221,15 @@ def not_its_name(source: Path, found: str, md5: str) -> EnvironmentFault:
         code=Code.DATA_CORRUPT,
         evidence=f"its md5 is {found}, not {md5}",
         hint="emdvc verify --bytes --repair",
+    )
+
+
+def not_kept(settings: RemoteSettings, key: str, found: Stat | None, size: int) -> EnvironmentFault:
+    """Return the fault of an object that is not there, or not whole, although it was sent; worth another try."""
+    return fault(
+        settings,
+        "did not keep what was sent",
+        f"{key} has {'no' if found is None else found.size} bytes there, not {size}",
+        f"emdvc remote check {settings.name}",
+        kind=InterruptedFault,
     )

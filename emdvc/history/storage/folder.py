@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from emdvc.errors import Code, EmdvcError
 from emdvc.history.storage.contract import (
+    ARRIVING,
     Advance,
     InterruptedFault,
     RemoteSettings,
@@ -31,8 +32,6 @@ from emdvc.history.storage.patience import patient
 
 _T = TypeVar("_T")
 
-#: Folder of the remote for what is not yet whole.
-ARRIVING = "emdvc-tmp"
 _PIECE = 4 << 20
 
 

@@ -18,6 +18,7 @@ from emdvc.history.storage.contract import (
     Stat,
     fault,
     not_its_name,
+    not_kept,
     too_short,
     unseen,
 )
@@ -197,13 +198,7 @@ class S3Storage:
             return
         found = await self.stat(key)
         if found is None or found.size != size:
-            raise fault(
-                self.settings,
-                "did not keep what was sent",
-                f"{key} has {'no' if found is None else found.size} bytes there, not {size}",
-                f"emdvc remote check {self.settings.name}",
-                kind=InterruptedFault,
-            )
+            raise not_kept(self.settings, key, found, size)
 
     async def _first(self) -> dict[str, Any] | None:
         """Return the answer to a request for the first object; None where we may not list, only read perhaps."""

@@ -8,13 +8,13 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from emdvc.history.storage.contract import ARRIVING
+
 if TYPE_CHECKING:
     from emdvc.history.storage.ssh_line import Line
 
 _T = TypeVar("_T")
 
-#: Folder of the remote for what is not yet whole.
-ARRIVING = "emdvc-tmp"
 #: Rights of a folder in a place whose own are not known.
 _PLAIN = 0o755
 

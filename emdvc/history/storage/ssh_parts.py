@@ -18,7 +18,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from emdvc.history.storage.ssh_folders import ARRIVING
+from emdvc.history.storage.contract import ARRIVING
 from emdvc.history.storage.ssh_line import Line
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emdvc.errors import Code, EnvironmentFault
 from emdvc.history.storage import ssh_faults
-from emdvc.history.storage.contract import Advance, InterruptedFault, fault, not_its_name
-from emdvc.history.storage.ssh_folders import ARRIVING
+from emdvc.history.storage.contract import ARRIVING, Advance, InterruptedFault, fault, not_its_name
 from emdvc.history.storage.ssh_line import PIECE, Line
 from emdvc.history.storage.ssh_parts import gone_on, sweep
 

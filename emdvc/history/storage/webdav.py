@@ -16,6 +16,7 @@ from emdvc.errors import Code, EmdvcError
 from emdvc.history.storage import webdav_answers as answers
 from emdvc.history.storage import webdav_faults
 from emdvc.history.storage.contract import (
+    ARRIVING,
     Advance,
     InterruptedFault,
     RemoteSettings,
@@ -28,8 +29,6 @@ from emdvc.history.storage.contract import (
 )
 from emdvc.history.storage.webdav_session import DavSession
 
-#: Folder of the remote for what is not yet whole.
-ARRIVING = "emdvc-tmp"
 #: Bytes that are read from the disk at a time.
 _PIECE = 64 << 10
 #: Seconds after which nobody needs what a try has left.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from emdvc.history.storage import loop
-from emdvc.history.storage.contract import RemoteSettings
-from emdvc.history.storage.folder import ARRIVING, FolderStorage
+from emdvc.history.storage.contract import ARRIVING, RemoteSettings
+from emdvc.history.storage.folder import FolderStorage
 from emdvc.history.storage.folder_sending import LARGE, passing_file
 
 KEY = "files/md5/ab/cd"
