@@ -33,6 +33,8 @@ from emdvc.history.storage.patience import patient
 _T = TypeVar("_T")
 
 _PIECE = 4 << 20
+#: How often a folder is made that somebody else replaces at the same moment; each of its parents may be, once a writer.
+_TRIES = 100
 
 
 class FolderStorage:
@@ -144,13 +146,13 @@ class FolderStorage:
     def _send(self, source: Path, key: str, md5: str | None, told: Advance, alive: Callable[[], None]) -> None:
         target = self._path(key)
         arriving = self._root / ARRIVING
-        _make_folder(arriving)
+        _with_folder(arriving, lambda: None)
         if not self._tidied:
             self._tidied = True
             remove_old(arriving)
         digest = hashlib.md5(usedforsecurity=False)
         with passing_file(arriving, md5, source.stat().st_size) as passing:
-            with source.open("rb") as reading, open_passing(passing) as writing:
+            with source.open("rb") as reading, _with_folder(arriving, lambda: open_passing(passing)) as writing:
                 told(same_beginning(reading, writing, digest, alive))
                 while piece := reading.read(_PIECE):
                     digest.update(piece)
@@ -162,12 +164,12 @@ class FolderStorage:
             if md5 is not None and digest.hexdigest() != md5:
                 passing.unlink()
                 raise not_its_name(source, digest.hexdigest(), md5)
-            _make_folder(target.parent)
+            _with_folder(target.parent, lambda: None)
             with suppress(OSError):  # a file system without permissions
                 passing.chmod(0o444 & modes.S_IMODE(target.parent.stat().st_mode) | 0o400)
             if os.name == "nt" and target.exists():
                 target.chmod(0o644)  # a read-only file is not replaced there
-            passing.replace(target)
+            _with_folder(target.parent, lambda: passing.replace(target))
 
     async def _working(self, doing: str, work: Callable[[Callable[[], None]], _T], key: str | None = None) -> _T:
         loop = asyncio.get_running_loop()
@@ -224,6 +226,19 @@ class _GivenUpError(Exception):
 def _still(alive: Callable[[], None]) -> None:
     with suppress(RuntimeError):  # the wait is over already
         alive()
+
+
+def _with_folder(folder: Path, work: Callable[[], _T]) -> _T:
+    """Make a folder and do what needs it.
+
+    Where two make the same folder at once, the rename of the second takes the place of the first one's as long as that
+    is empty: who was about to write into it finds it gone, and begins again.
+    """
+    for left in reversed(range(_TRIES)):
+        with suppress(*([FileNotFoundError] if left else [])):
+            _make_folder(folder)
+            return work()
+    raise AssertionError("the last try either returns or raises")
 
 
 def _make_folder(folder: Path) -> None:

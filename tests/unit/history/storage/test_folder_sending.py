@@ -11,7 +11,7 @@ import pytest
 
 from emdvc.history.storage import loop
 from emdvc.history.storage.contract import ARRIVING, RemoteSettings
-from emdvc.history.storage.folder import FolderStorage
+from emdvc.history.storage.folder import FolderStorage, _with_folder
 from emdvc.history.storage.folder_sending import LARGE, passing_file
 
 KEY = "files/md5/ab/cd"
@@ -80,3 +80,22 @@ def test_what_was_left_long_ago_is_removed(tmp_path: Path, large: Path) -> None:
         os.utime(arriving / f"{name}.part", (time.time() - days * 86400,) * 2)
     _send(tmp_path / "store", large)
     assert [path.name for path in arriving.iterdir()] == ["new.part"]
+
+
+def test_a_folder_that_was_replaced_is_made_again(tmp_path: Path) -> None:
+    """Where two make the same folder, the rename of the second replaces the first one's while it is empty."""
+    folder = tmp_path / "files" / "md5"
+    tries = 0
+
+    def work() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            folder.rmdir()
+            folder.parent.rmdir()
+        (folder / "object").write_bytes(b"")
+
+    _with_folder(folder, work)
+    assert (folder / "object").exists()
+    with pytest.raises(FileNotFoundError):
+        _with_folder(folder, lambda: (tmp_path / "never" / "object").write_bytes(b""))
