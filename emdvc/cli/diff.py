@@ -119,6 +119,9 @@ def _answer(found: ProjectDifference, *, stat: bool, vendor: bool, markdown: boo
     else:
         from emdvc.render.difference import text as differences
 
+        for one in found.experiments:
+            if one.others:
+                output.note(differences.experiment(one))
         if stat:
             output.say(differences.as_overview(found))
             return

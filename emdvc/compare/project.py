@@ -18,6 +18,7 @@ from emdvc.compare.state import State, find
 from emdvc.compare.verdict import Verdict, strongest
 from emdvc.errors import EmdvcError
 from emdvc.formats.file_names import inherited_path
+from emdvc.history.experiments import Experiment, among
 from emdvc.history.objects import Objects
 from emdvc.history.project import Project
 from emdvc.history.recorded import Recorded, recorded, recorded_in
@@ -37,12 +38,15 @@ class ProjectDifference:
         The datasets that differ, raw data first, then results, each by path.
     compared
         Number of datasets that were compared.
+    experiments
+        What of the two is the name of an experiment.
     """
 
     before: str
     after: str | None
     datasets: tuple[DatasetDifference, ...] = ()
     compared: int = 0
+    experiments: tuple[Experiment, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -58,6 +62,7 @@ class ProjectDifference:
         return {
             "before": self.before,
             "after": self.after,
+            "experiments": [one.to_dict() for one in self.experiments],
             "verdict": str(self.verdict),
             "compared": self.compared,
             "datasets": [difference.to_dict() for difference in self.datasets],
@@ -151,7 +156,8 @@ def compare_revisions(
         pairs |= {(was, path) for path, was in moved.items() if was in wanted}
         found = [comparison.difference(*pair) for pair in sorted(pairs, key=lambda pair: pair[1])]
     differing = sorted((d for d in found if d), key=lambda d: (d.kind != "raw", str(d.path)))
-    return ProjectDifference(before, after, tuple(differing), len(pairs))
+    named = [*among([before], (other or project).git_root), *among([after], project.git_root)]
+    return ProjectDifference(before, after, tuple(differing), len(pairs), tuple(named))
 
 
 def compare_datasets(before: str, after: str, *, asked: Asked | None = None) -> ProjectDifference:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emdvc.history.dvc_errors import damaged_settings
-from emdvc.history.project import Project
+from emdvc.history.project import Project, main_root
 
 #: Gives what a text of some kind holds, by a parser for it; may remember what it was.
 Remember = Callable[[str, str, Callable[[str], Any]], Any]
@@ -88,7 +88,10 @@ def resolved(place: str, file: Path) -> str:
     expanded = os.path.expanduser(place)  # noqa: PTH111
     if re.match(r"\w+://", place) or os.path.isabs(place):  # noqa: PTH117
         return place
-    return os.path.abspath(os.path.join(file.parent, expanded))  # noqa: PTH100, PTH118
+    # an experiment's own folder has copies of the files, which speak of places as seen from the project
+    root = main_root(file.parent.parent)
+    folder = file.parent if root == file.parent.parent else root / ".dvc"
+    return os.path.abspath(os.path.join(folder, expanded))  # noqa: PTH100, PTH118
 
 
 def _lowered(mapping: Any) -> dict[str, Any]:

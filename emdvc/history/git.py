@@ -49,6 +49,8 @@ __all__ = [
 
 #: How git is to print the fields of :class:`Commit`, NUL between them.
 COMMIT = "%H%x00%h%x00%s%x00%an%x00%cI"
+#: Where git keeps what people give names to.
+_NAMED = ("refs/heads", "refs/tags", "refs/remotes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +102,32 @@ def remotes(cwd: Path) -> list[str]:
 
 
 def resolve(revision: str, cwd: Path) -> str:
-    """Return the id of the commit that a revision names.
+    """Return the id of the commit that a revision names; also the name of an experiment of DVC is one.
 
     Raises
     ------
     UsageError
-        There is no such revision; the nearest branch or tag is suggested.
+        There is no such revision, and the nearest branch, tag or experiment is suggested; or the experiment of that
+        name has no result.
     """
-    oid = None
+    from emdvc.history import experiments
+
+    oid, known = None, {}
     if revision and "\n" not in revision and "\0" not in revision:
         oid = maybe(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], cwd)
+        if oid is None:
+            known = experiments.refs(cwd, *_NAMED)
+            oid = experiments.resolve(revision, known, cwd)
     if oid is not None:
         return oid
-    names = git(["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"], cwd).split()
-    near = suggest(revision, names)
+    names = [name.removeprefix(f"{place}/") for name in known for place in _NAMED if name.startswith(f"{place}/")]
+    runs = [one.name for one in experiments.finished(known.items())]
+    near = suggest(revision, names + runs)
+    kinds = "branch, tag, commit or experiment" if runs else "branch, tag or commit"
     raise UsageError(
         f"unknown revision '{revision}'",
         code=Code.REVISION_UNKNOWN,
-        evidence="there is no commit yet" if head(cwd) is None else "no branch, tag or commit has that name",
+        evidence="there is no commit yet" if head(cwd) is None else f"no {kinds} has that name",
         hint=f"did you mean {near}?" if near else "git log --oneline --all" if head(cwd) else 'emdvc save -m "first"',
     )
 

@@ -133,3 +133,18 @@ def shown(path: Path) -> str:
         return path.relative_to(Path.cwd()).as_posix() if path.is_absolute() else path.as_posix()
     except ValueError:
         return str(path)
+
+
+def main_root(root: Path) -> Path:
+    """Return the project that DVC runs an experiment for in a folder of its own; any other project as it is.
+
+    Parameters
+    ----------
+    root
+        Folder of a project: that of an experiment lies in ``.dvc/tmp/exps`` of the project that it belongs to, is
+        removed after the run, and has copies of DVC's settings.
+    """
+    for folder in root.parents:
+        if folder.name == "exps" and folder.parent.name == "tmp" and folder.parent.parent.name == ".dvc":
+            return folder.parent.parent.parent
+    return root

@@ -23,7 +23,7 @@ from typing import Any
 from emdvc.errors import EmdvcError
 from emdvc.formats import sidecar as sidecars
 from emdvc.history import git
-from emdvc.history.project import Project
+from emdvc.history.project import Project, main_root
 from emdvc.history.snapshot import Snapshot
 from emdvc.model.sidecar import Sidecar
 
@@ -100,7 +100,14 @@ def digests_of(sidecar: Sidecar) -> dict[str, str]:
     return {name: info.digest for name, info in sidecar.variables.items()}
 
 
-def remember(project: Project | None, output: Path, sidecar: Sidecar, seconds: float) -> None:
+def remember(
+    project: Project | None,
+    output: Path,
+    sidecar: Sidecar,
+    seconds: float,
+    *,
+    versions: Mapping[str, str] | None = None,
+) -> None:
     """Note a run that has just written a result. It never fails: a run is worth more than its record.
 
     Parameters
@@ -111,12 +118,14 @@ def remember(project: Project | None, output: Path, sidecar: Sidecar, seconds: f
         The result, and the sidecar that was written with it.
     seconds
         That the run took.
+    versions
+        What ran, where that was another program; by default Python and :data:`PACKAGES` of this process.
     """
     if project is None:
         return
     with suppress(OSError, EmdvcError, ValueError):
         whole = Project.find(project.root)
-        record = _record(whole, output, sidecar, seconds)
+        record = _record(whole, output, sidecar, seconds, versions)
         folder = _folder(whole)
         folder.mkdir(parents=True, exist_ok=True)
         name = json.dumps([str(record.path), dict(record.digests)], sort_keys=True)
@@ -185,10 +194,13 @@ def _holds(snapshot: Snapshot, record: RunRecord) -> bool:
 
 
 def _folder(project: Project) -> Path:
-    return project.journal_dir / "ran"
+    # a folder that DVC makes for an experiment goes away with its run; the result comes to the project that it is for
+    return Project(main_root(project.root), project.git_root).journal_dir / "ran"
 
 
-def _record(project: Project, output: Path, sidecar: Sidecar, seconds: float) -> RunRecord:
+def _record(
+    project: Project, output: Path, sidecar: Sidecar, seconds: float, versions: Mapping[str, str] | None
+) -> RunRecord:
     provenance = sidecar.provenance
     version = provenance.get("version")
     return RunRecord(
@@ -199,7 +211,7 @@ def _record(project: Project, output: Path, sidecar: Sidecar, seconds: float) ->
         _author(project),
         datetime.now(UTC).isoformat(timespec="seconds"),
         round(seconds, 3),
-        _versions(),
+        _versions() if versions is None else dict(versions),
         f"{platform.system()} {platform.machine()}".strip(),
         _processor(),
     )

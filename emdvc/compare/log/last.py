@@ -8,6 +8,7 @@ from pathlib import Path
 from emdvc.compare.log.facts import Facts, Places
 from emdvc.compare.log.gather import History, LogEntry, Range, locks_of
 from emdvc.errors import EmdvcError
+from emdvc.history import git
 from emdvc.history.batch import Batch
 from emdvc.history.commits import touching
 from emdvc.history.project import Project
@@ -46,7 +47,7 @@ def last_change(data: Path, revision: str | None = None) -> LastChange | None:
         with Batch(project.git_root) as batch:
             path = project.relative(data)
             places = Places(project, path, batch, locks_of([], path))
-            start = revision or "HEAD"
+            start = git.resolve(revision, project.git_root) if revision else "HEAD"
             recorded = places.at(start)
             uncommitted = revision is None and places.at(None).differs(recorded)
             entry = _last(project, batch, places, start, recorded) if recorded.there else None

@@ -20,6 +20,7 @@ from emdvc.errors import EmdvcError
 from emdvc.formats import sidecar as sidecars
 from emdvc.history import git, notes, run_records
 from emdvc.history.brought import brought_by
+from emdvc.history.experiments import among
 from emdvc.history.pipeline_at import StageAt, stages_at
 from emdvc.history.project import Project
 from emdvc.history.recorded import Recorded, recorded
@@ -73,6 +74,7 @@ def gather(
             tuple(problems),
             {path: one.md5 for path, one in kept.items() if path.suffix == ".png" and path not in files},
             _here(project, kept),
+            tuple(among((revision, before), root)),
         )
 
 
@@ -84,6 +86,8 @@ def _datasets(
 ) -> tuple[list[DatasetState], list[str]]:
     assert snapshot.oid is not None
     runs = run_records.by_result(entry for kinds in noted.values() for entry in kinds.get(run_records.KIND, ()))
+    # of an experiment nothing is noted before its result is on a branch
+    waiting = run_records.by_result(record.to_dict() for _, record in run_records.waiting(snapshot.project))
     producers = {out: stage.name for stage in stages for out in stage.outs}
     paths = snapshot.datasets()
     commits = brought_by(snapshot.project, snapshot.oid, map(sidecar_path, paths))
@@ -104,7 +108,7 @@ def _datasets(
                 keys_of(alone.record),
                 kept.get(path),
                 producers.get(path),
-                tuple(runs.get(key, ())),
+                tuple(runs.get(key) or waiting.get(key) or ()),
                 commits.get(sidecar_path(path)),
                 picture if picture in pictures else None,
             )

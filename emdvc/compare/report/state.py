@@ -10,6 +10,7 @@ from typing import Any
 from emdvc.compare.project import ProjectDifference
 from emdvc.history import git
 from emdvc.history.cache_place import cache_folder, object_path
+from emdvc.history.experiments import Experiment
 from emdvc.history.git import Commit
 from emdvc.history.pipeline_at import StageAt
 from emdvc.history.project import Project
@@ -138,6 +139,8 @@ class Report:
         md5 of the pictures that DVC keeps instead of git.
     here
         Datasets whose bytes lie in the workspace as they are recorded at the revision.
+    experiments
+        Experiments among `commit` and `before`, where they were named as such.
     """
 
     project: Project
@@ -153,6 +156,12 @@ class Report:
     problems: tuple[str, ...] = ()
     pictures: Mapping[PurePosixPath, str] = field(default_factory=dict)
     here: frozenset[PurePosixPath] = frozenset()
+    experiments: tuple[Experiment, ...] = ()
+
+    def called(self, commit: Commit) -> str:
+        """Return what a commit is called: its short id, with the name of the experiment that it is."""
+        name = next((one.name for one in self.experiments if one.oid == commit.oid), None)
+        return f"{commit.short} (experiment {name})" if name else commit.short
 
     def picture(self, dataset: DatasetState) -> bytes | None:
         """Return the picture that was committed with a result (PNG); None where there is none, or none that is here."""

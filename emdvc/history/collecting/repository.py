@@ -162,7 +162,8 @@ def _reflogs(trees: Iterable[Path], since: float) -> tuple[list[str], list[str]]
         for line in said.splitlines():
             oid, _, name = line.partition(" ")
             when = re.search(r"@\{(\d+)\}$", name)
-            keeps = name.startswith(("stash@", "refs/stash@")) or when is None or int(when[1]) >= since
+            # what waits in a queue of DVC's experiments is a stash, too
+            keeps = name.rpartition("/")[2].startswith("stash@") or when is None or int(when[1]) >= since
             if oid:
                 (young if keeps else old)[oid] = None
     return list(young), [oid for oid in old if oid not in young]

@@ -12,7 +12,7 @@ from emdvc.compare.verdict import Verdict
 from emdvc.render import page
 from emdvc.render.difference.pictures import DifferencePicture, pictures
 from emdvc.render.difference.sections import after_numbers, arrows, before_numbers, numbers_summary
-from emdvc.render.difference.text import gist, head, nothing
+from emdvc.render.difference.text import experiment, gist, head, nothing
 from emdvc.render.page import Html
 
 #: Bytes of a page at most.
@@ -92,7 +92,8 @@ def as_html(difference: ProjectDifference, *, largest: int = LARGEST) -> str:
 def _lead(difference: ProjectDifference) -> Html:
     many, of = len(difference.datasets), difference.compared
     words = f"{many} of {of} dataset{'' if of == 1 else 's'} differ{'s' if many == 1 else ''}. Strongest verdict:"
-    return Html(f"<p>{page.escaped(words)} {page.badge(difference.verdict)}</p>")
+    named = [Html(f"<p>{page.escaped(experiment(one))}.</p>") for one in difference.experiments]
+    return page.joined(Html(f"<p>{page.escaped(words)} {page.badge(difference.verdict)}</p>"), *named)
 
 
 def _footer() -> str:

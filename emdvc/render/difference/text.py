@@ -10,6 +10,7 @@ from emdvc.compare.numbers.values import ValueChange
 from emdvc.compare.project import ProjectDifference
 from emdvc.compare.record import KeyChange
 from emdvc.compare.verdict import Verdict
+from emdvc.history.experiments import Experiment
 from emdvc.render.columns import columns
 from emdvc.render.difference.causes import cause_line
 from emdvc.render.difference.keys import axis_change, axis_lines, figures, key_change, statistic, variable_parts
@@ -24,6 +25,7 @@ __all__ = [
     "axis_change",
     "axis_lines",
     "counts",
+    "experiment",
     "gist",
     "head",
     "key_change",
@@ -90,6 +92,14 @@ def nothing(difference: ProjectDifference) -> str:
     """Return the sentence that says that nothing differs."""
     many = f"{difference.compared} dataset{'' if difference.compared == 1 else 's'}"
     return printable(f"no difference in {many} between {difference.before} and {difference.after or 'the workspace'}")
+
+
+def experiment(one: Experiment) -> str:
+    """Return the sentence that says which experiment a revision names."""
+    words = f"{one.name} is the experiment {one.oid[:7]}, which began at {one.baseline[:7]}"
+    if one.others:
+        words += f"; {'another' if one.others == 1 else f'{one.others} more'} of that name began elsewhere"
+    return printable(words)
 
 
 def _coloured(colours: Colours | None) -> bool:

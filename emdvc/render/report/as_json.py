@@ -17,6 +17,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "title": report.title,
         "commit": _commit(report.commit),
         "branch": report.branch,
+        "experiments": [one.to_dict() for one in report.experiments],
         "before": _commit(report.before),
         "datasets": [_dataset(dataset) for dataset in report.datasets],
         "stages": [stage.to_dict() for stage in report.stages],

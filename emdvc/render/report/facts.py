@@ -138,7 +138,7 @@ def at_a_glance(report: Report) -> list[tuple[str, str]]:
     size = sum(one.recorded.size or 0 for one in raw if one.recorded is not None)
     waiting = [stage.name for stage in report.stages if not stage.ran]
     pairs = [
-        ("commit", f"{commit.short} “{commit.subject}”, by {commit.author}, {date(commit.date)}"),
+        ("commit", f"{report.called(commit)} “{commit.subject}”, by {commit.author}, {date(commit.date)}"),
         ("branch", report.branch or ""),
         ("raw data", f"{counted(len(raw), 'dataset')}" + (f", {text.size(size)}" if size else "")),
         ("results", f"{counted(len(results), 'dataset')} of {counted(len(report.stages), 'stage')}"),
@@ -148,5 +148,7 @@ def at_a_glance(report: Report) -> list[tuple[str, str]]:
     if report.before is not None and report.difference is not None:
         before, many = report.before, len(report.difference.datasets)
         changed = f"{counted(many, 'dataset')} of {report.difference.compared}" if many else "no dataset"
-        pairs.insert(2, ("compared with", f"{before.short} “{before.subject}”, {date(before.date)}: {changed} changed"))
+        pairs.insert(
+            2, ("compared with", f"{report.called(before)} “{before.subject}”, {date(before.date)}: {changed} changed")
+        )
     return [(name, value) for name, value in pairs if value]

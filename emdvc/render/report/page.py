@@ -60,8 +60,8 @@ def picture_of(report: Report, dataset: DatasetState) -> bytes | None:
 
 
 def _lead(report: Report) -> str:
-    at = f"at commit {report.commit.short}" + (f" on {report.branch}" if report.branch else "")
-    than = f", compared with {report.before.short}" if report.before else ""
+    at = f"at commit {report.called(report.commit)}" + (f" on {report.branch}" if report.branch else "")
+    than = f", compared with {report.called(report.before)}" if report.before else ""
     return f"The state of the project {at}, {facts.date(report.commit.date)}{than}."
 
 
