@@ -162,6 +162,18 @@ class Storage(Protocol):
         EnvironmentFault
         """
 
+    async def create(self, key: str, content: bytes) -> bool:
+        """Put a small object where there is none, and return whether there was none.
+
+        Of all who try at the same time one succeeds, and nobody meets a part of the object. Where the line breaks it
+        may be there although this raises: who tries again looks whose it is.
+
+        Raises
+        ------
+        EnvironmentFault
+            Among others: a storage of this kind cannot do that.
+        """
+
     async def remove(self, key: str) -> None:
         """Remove an object; one that is not there is fine."""
 
@@ -173,6 +185,16 @@ Opener = Callable[[RemoteSettings], Storage]
 def not_there(settings: RemoteSettings, key: str) -> FileNotFoundError:
     """Return the error that says there is no such object."""
     return FileNotFoundError(f"{settings.url.rstrip('/')}/{key}")
+
+
+def time_of(header: str | None) -> float | None:
+    """Return the time that a header of HTTP tells, in seconds since 1970; None where it tells none."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(header).timestamp() if header else None
+    except ValueError:
+        return None
 
 
 def fault(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from emdvc.errors import Code, EmdvcError
+from emdvc.history.storage import folder_creating
 from emdvc.history.storage.contract import (
     ARRIVING,
     Advance,
@@ -27,6 +28,7 @@ from emdvc.history.storage.contract import (
     too_short,
     unseen,
 )
+from emdvc.history.storage.creating import claimed, linked
 from emdvc.history.storage.folder_sending import open_passing, passing_file, remove_old, same_beginning
 from emdvc.history.storage.patience import patient
 
@@ -96,6 +98,28 @@ class FolderStorage:
             loop.call_soon_threadsafe(advance, count)
 
         await self._working(f"writing {key}", lambda alive: self._send(source, key, md5, told, alive))
+
+    async def create(self, key: str, content: bytes) -> bool:
+        """Put a small file where there is none: by a link, or beside a folder where the disk has none."""
+        target = self._path(key)
+
+        async def link(passing: str) -> bool | None:
+            def work(_: Callable[[], None]) -> bool | None:
+                return _with_folder(target.parent, lambda: folder_creating.link(self._path(passing), target))
+
+            return await self._working(f"writing {key}", work)
+
+        async def take(claim: str) -> bool:
+            def work(_: Callable[[], None]) -> bool:
+                return _with_folder(target.parent, lambda: folder_creating.take(self._path(claim)))
+
+            return await self._working(f"writing {key}", work)
+
+        async def give_back(claim: str) -> None:
+            await self._working(f"writing {key}", lambda _: self._path(claim).rmdir())
+
+        made = await linked(self, key, content, link)
+        return await claimed(self, key, content, take, give_back) if made is None else made
 
     async def remove(self, key: str) -> None:
         """Remove a file."""

@@ -21,6 +21,7 @@ from emdvc.history.storage.contract import (
     too_short,
     unseen,
 )
+from emdvc.history.storage.creating import cannot_create
 from emdvc.history.storage.line_faults import line_fault
 from emdvc.history.storage.patience import patient
 from emdvc.history.storage.stream import append
@@ -36,6 +37,8 @@ class HttpStorage:
     parallel = 16
     #: Whether :meth:`listing` can answer.
     lists = False
+    #: Whether :meth:`create` can.
+    creates = False
 
     def __init__(self, settings: RemoteSettings) -> None:
         self.settings = settings
@@ -111,6 +114,10 @@ class HttpStorage:
     async def send(self, source: Path, key: str, *, md5: str | None = None, advance: Advance = unseen) -> None:
         """Refuse."""
         raise self._read_only(f"writing {key}")
+
+    async def create(self, key: str, content: bytes) -> bool:
+        """Refuse."""
+        raise cannot_create(self.settings, "over HTTP nothing can be written")
 
     async def remove(self, key: str) -> None:
         """Refuse."""

@@ -19,11 +19,13 @@ from emdvc.history.storage.contract import (
     fault,
     not_its_name,
     not_kept,
+    time_of,
     too_short,
     unseen,
 )
 from emdvc.history.storage.patience import patient
 from emdvc.history.storage.s3_client import client_of, for_all_objects, for_new_objects, place
+from emdvc.history.storage.s3_creating import created
 from emdvc.history.storage.s3_faults import code_of, faults, no_s3
 from emdvc.history.storage.s3_multipart import FROM, PartedUpload
 from emdvc.history.storage.stream import FilePart, append
@@ -47,6 +49,7 @@ class S3Storage:
         jobs = settings.options.get("jobs", "")
         self._connections = max(self.parallel, int(jobs) if jobs.isdigit() else 0)
         self._room = asyncio.Semaphore(self._connections)
+        self._looks_at_conditions = False
 
     async def open(self) -> None:
         """Find the keys and ask the service for its first object: whatever is wrong shows here, with its name."""
@@ -170,6 +173,18 @@ class S3Storage:
         if content is not None:
             advance(size)
         await self.compare(key, size, digest.hex(), mark(answer))
+
+    async def create(self, key: str, content: bytes) -> bool:
+        """Put a small object where there is none, by a condition; not every service looks at it."""
+        made = await created(self, key, content, proven=self._looks_at_conditions)
+        self._looks_at_conditions |= made
+        return made
+
+    async def clock(self) -> float | None:
+        """Return the service's time, in seconds since 1970; None where it does not say."""
+        async with self.asking("asking for the time"):
+            answer = await self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
+        return time_of(answer["ResponseMetadata"]["HTTPHeaders"].get("date"))
 
     async def remove(self, key: str) -> None:
         """Remove an object; in a bucket that keeps versions, older ones stay."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from emdvc.errors import Code
-from emdvc.history.storage import ssh_faults
+from emdvc.history.storage import ssh_creating, ssh_faults
 from emdvc.history.storage.contract import (
     Advance,
     InterruptedFault,
@@ -20,6 +20,7 @@ from emdvc.history.storage.contract import (
     too_short,
     unseen,
 )
+from emdvc.history.storage.creating import claimed, linked
 from emdvc.history.storage.ssh_line import Line
 from emdvc.history.storage.ssh_reading import entries, pieces, reading, stat_of
 from emdvc.history.storage.ssh_sending import sent
@@ -140,6 +141,24 @@ class SshStorage:
             said = f"a folder of {root} is gone"
             hint = f"the same command makes it again; {ssh_faults.check(self.settings)}"
             raise fault(self.settings, "lost a folder", said, hint, kind=InterruptedFault) from error
+
+    async def create(self, key: str, content: bytes) -> bool:
+        """Put a small file where there is none: by a link, or beside a folder where the server has none."""
+
+        async def link(passing: str) -> bool | None:
+            async with self._working(f"writing {key}", key) as line:
+                return await ssh_creating.link(line, passing, key)
+
+        async def take(claim: str) -> bool:
+            async with self._working(f"writing {key}", key) as line:
+                return await ssh_creating.take(line, claim)
+
+        async def give_back(claim: str) -> None:
+            async with self._working(f"writing {key}", claim) as line:
+                await line.ask(line.sftp.rmdir(line.path(claim)))
+
+        made = await linked(self, key, content, link)
+        return await claimed(self, key, content, take, give_back) if made is None else made
 
     async def remove(self, key: str) -> None:
         """Remove a file."""

@@ -24,9 +24,11 @@ from emdvc.history.storage.contract import (
     Stat,
     fault,
     not_its_name,
+    time_of,
     too_short,
     unseen,
 )
+from emdvc.history.storage.creating import claimed
 from emdvc.history.storage.webdav_session import DavSession
 
 #: Bytes that are read from the disk at a time.
@@ -34,8 +36,8 @@ _PIECE = 64 << 10
 #: Seconds after which nobody needs what a try has left.
 _OLD = 7 * 24 * 3600.0
 _XML = {"Content-Type": 'application/xml; charset="utf-8"'}
-#: Answers to MKCOL: made; there already; something went wrong.
-_MADE, _THERE, _STUMBLED = 201, 405, 500
+#: Answers to MKCOL: made; there already; something went wrong; not allowed.
+_MADE, _THERE, _STUMBLED, _FORBIDDEN = 201, 405, 500, 403
 
 
 class WebdavStorage:
@@ -164,6 +166,23 @@ class WebdavStorage:
             folder.cancel()
             await asyncio.gather(folder, return_exceptions=True)
 
+    async def create(self, key: str, content: bytes) -> bool:
+        """Put a small file where there is none, beside a folder: that only one can make it, every server sees to."""
+
+        async def take(claim: str) -> bool:
+            await self._ready(claim.rpartition("/")[0])
+            return await self._collection(claim)
+
+        return await claimed(self, key, content, take, self.remove)
+
+    async def clock(self) -> float | None:
+        """Return the server's time, in seconds since 1970; None where it does not say."""
+        headers = {"Depth": "0", **_XML}
+        async with self._session.ask(
+            "PROPFIND", "", "asking for the time", fine=(207, 404), headers=headers, body=lambda: answers.WANTED
+        ) as answer:
+            return time_of(answer.headers.get("Date"))
+
     async def remove(self, key: str) -> None:
         """Remove a file."""
         async with self._session.ask("DELETE", key, f"removing {key}", fine=(200, 202, 204, 404)):
@@ -280,13 +299,18 @@ class WebdavStorage:
                 return
         elif await self._looked("", "0", "looking for the folder") is not None:
             return
+        await self._collection(folder)
+
+    async def _collection(self, folder: str) -> bool:
+        """Make a folder in one that is there; return whether it was we who made it."""
         async with self._session.ask(
-            "MKCOL", folder, f"making the folder {folder}", fine=(_MADE, _THERE, _STUMBLED)
+            "MKCOL", folder, f"making the folder {folder}", fine=(_MADE, _THERE, _STUMBLED, _FORBIDDEN)
         ) as answer:
             status, reason = answer.status, answer.reason or ""
-        # WsgiDAV stumbles where two make the same folder at the same time
-        if status == _STUMBLED and await self._looked(folder, "0", f"looking for {folder}") is None:
+        # where two make the same folder at the same time WsgiDAV stumbles, and Apache forbids it to one of them
+        if status not in (_MADE, _THERE) and await self._looked(folder, "0", f"looking for {folder}") is None:
             raise webdav_faults.answered(self.settings, "MKCOL", folder, status, reason)
+        return status == _MADE
 
     async def _sweep(self) -> None:
         """Remove what tries have left that were ended long ago."""
