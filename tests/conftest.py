@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +16,6 @@ from ssh_dav_servers import apache, shared_ssh_server, ssh_server, wsgidav  # no
 from web_servers import nginx, plain_web  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
-
-# numba reads this when the kernels are imported; kept between sessions, so that only changed kernels are compiled
-os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / "numba"))
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +47,16 @@ def emdvc(tmp_path: Path) -> Emdvc:
     return Emdvc(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that `emdvc init` has made a project, to be copied."""
+    folder = tmp_path_factory.mktemp("initialised")
+    with own_machine(folder / "machine"):
+        Emdvc(folder)("init", folder / "project")
+    return folder / "project"
+
+
 @pytest.fixture
-def project(tmp_path: Path, emdvc: Emdvc) -> Path:
+def project(tmp_path: Path, new_project: Path) -> Path:
     """Return a folder that `emdvc init` has made a project."""
-    folder = tmp_path / "project"
-    emdvc("init", folder)
-    return folder
+    return shutil.copytree(new_project, tmp_path / "project", symlinks=True)

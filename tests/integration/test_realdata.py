@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -90,6 +91,28 @@ def dvc(*arguments: str, cwd: Path) -> str:
     return done.stdout + done.stderr
 
 
+def dvc_in_turn(*lines: str, cwd: Path) -> list[str]:
+    """Run command lines of dvc one after the other in one process, and return what each printed."""
+    program = (
+        "import sys; from dvc.cli import main\n"
+        "for line in sys.argv[1:]:\n"
+        "    status = main(line.split())\n"
+        "    assert status == 0, status\n"
+        "    print('<<<', flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *lines],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout.split("<<<\n")[: len(lines)]
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.source.partition("::")[0])
 def test_from_the_instruments_file_to_results(file: File, realdata: Path, project: Path, emdvc: Emdvc) -> None:
     name, _, inner = file.source.partition("::")
@@ -121,8 +144,9 @@ def test_from_the_instruments_file_to_results(file: File, realdata: Path, projec
         )
     if not file.steps:
         return
-    dvc("repro", cwd=project)
-    assert "Running stage" not in dvc("repro", cwd=project)
+    ran, again, shown = dvc_in_turn("repro", "repro", "metrics show", cwd=project)
+    assert ran.count("Running stage") == len(file.steps)
+    assert "Running stage" not in again
     statistics = {
         step: YAML(typ="safe").load(project / f"results/{step}.zarr.em.yaml")["statistics"] for step in file.steps
     }
@@ -132,12 +156,16 @@ def test_from_the_instruments_file_to_results(file: File, realdata: Path, projec
                 assert statistics[step][variable]["sum"] == file.counts
     for step in file.steps:
         assert (project / f"results/{step}.png").read_bytes().startswith(b"\x89PNG")
-    assert "sum" in dvc("metrics", "show", cwd=project)
+    assert "sum" in shown
 
 
-@pytest.fixture
-def astar(realdata: Path, project: Path, emdvc: Emdvc) -> Path:
-    """Return a committed project with a measured scan and a stage of each kind of dependency."""
+@pytest.fixture(scope="module")
+def astar_made(
+    realdata: Path, new_project: Path, machine: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a committed project with a measured scan and a stage of each kind of dependency, to be copied."""
+    project = shutil.copytree(new_project, tmp_path_factory.mktemp("astar") / "project", symlinks=True)
+    emdvc = Emdvc(project)
     emdvc("add", realdata / "astar_3x2x144x144.blo", "raw/scan.blo", "--set", "diffraction.center=75,72px", cwd=project)
     for name, step, *more in [
         ("pixels", "virtual_detector", "--set", "outer=20px"),
@@ -153,6 +181,12 @@ def astar(realdata: Path, project: Path, emdvc: Emdvc) -> Path:
     dvc("repro", cwd=project)
     emdvc("save", "-m", "first results", "--no-push", cwd=project)
     return project
+
+
+@pytest.fixture
+def astar(astar_made: Path, tmp_path: Path) -> Path:
+    """Return a committed project with a measured scan and a stage of each kind of dependency."""
+    return shutil.copytree(astar_made, tmp_path / "project", symlinks=True)
 
 
 def rerun(project: Path) -> set[str]:
