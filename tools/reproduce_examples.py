@@ -27,6 +27,8 @@ def main() -> int:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
             "DVC_SITE_CACHE_DIR": str(Path(scratch) / "dvc"),
             "DVC_NO_ANALYTICS": "1",
+            # environments of external programs are made from nothing, too
+            "EMDVC_ENVIRONMENTS": str(Path(scratch) / "environments"),
         }
         differ = [
             example.parent.name

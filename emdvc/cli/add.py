@@ -11,6 +11,7 @@ from emdvc.cli import output
 
 if TYPE_CHECKING:
     from emdvc.history.adding import Added
+    from emdvc.history.edited import Edited
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -37,6 +38,13 @@ def add(
     replace: str | None = typer.Option(
         None, metavar="REASON", help="Put other bytes at the place of recorded ones; the reason is kept."
     ),
+    edited: bool = typer.Option(
+        False, "--edited", help="People go on editing it (labels, masks, annotations): it stays writable, no raw data."
+    ),
+    mergeable: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ARRAY", help="Array that merges element by element; implies --edited. Repeatable."),
+    ] = None,
     in_place: bool = typer.Option(
         False, "--in-place", help="Leave the data where they lie: a facility's drive, s3://, ssh://, https://."
     ),
@@ -50,6 +58,10 @@ def add(
 
     With --in-place nothing is copied: the data are read once where they lie, for their checksums, and read from there
     again whenever they are needed. What changes there later is noticed.
+
+    Raw data never changes. What people go on correcting by hand is declared with --edited: its files stay writable,
+    emdvc save records every change, and a merge joins the changes of two people by file and chunk, and in the arrays
+    that --mergeable names by element.
     """
     from emdvc.cli.progress import shown
     from emdvc.errors import UsageError
@@ -68,7 +80,10 @@ def add(
         offset=offset,
         dims=tuple(name.strip() for name in dims.split(",")) if dims else None,
     )
-    request = Request(source, dest, tuple(settings or ()), options, replace, dry_run)
+    names = tuple(mergeable or ())
+    request = Request(source, dest, tuple(settings or ()), options, replace, dry_run, edited or bool(names), names)
+    if in_place and request.edited:
+        raise UsageError("data that lies elsewhere is not edited here", hint="leave out --in-place or --edited")
     if in_place:
         from emdvc.history.in_place.recording import add_in_place
 
@@ -118,6 +133,7 @@ def _plain(added: Added) -> dict[str, Any]:
         "sidecar": f"{added.path}.em.yaml",
         "action": added.action,
         "notes": list(added.notes),
+        "edited": None if added.edited is None else added.edited.to_dict(),
         "data": {name: info.to_dict() for name, info in sidecar.variables.items()},
         "main": sidecar.main,
         "source": sidecar.source,
@@ -127,6 +143,8 @@ def _plain(added: Added) -> dict[str, Any]:
 _SAYS = {
     "added": "added",
     "replaced": "replaced",
+    "edited": "recorded the edits of",
+    "declared": "declared as edited data:",
     "described": "read anew",
     "recorded": "record completed of",
     "unchanged": "unchanged: these bytes are already recorded as",
@@ -142,13 +160,20 @@ def _print(added: Added, *, last: bool) -> None:
     size = sum(int(entry.get("size") or 0) for entry in sidecar.source.get("files") or [])
     shape = f"({', '.join(main.dims)}) = ({', '.join(map(str, main.shape))})"
     output.say(f"  {shape}, {main.dtype}, {_bytes(size)}, by {sidecar.source.get('reader')}")
+    if added.edited is not None:
+        output.say(f"  {_edited(added.edited)}")
     if added.action == "unchanged":
         return
     unknown = _unknown(sidecar.record)
     if unknown:
         output.say(f"  not known yet: {', '.join(unknown)}; emdvc add {added.path} --set {unknown[0]}=...")
-    if last and added.action in ("added", "replaced"):
+    if last and added.action in ("added", "replaced", "edited", "declared"):
         output.say(f'next: emdvc inspect {added.path}, or emdvc save -m "..."')
+
+
+def _edited(edited: Edited) -> str:
+    names = ", ".join(edited.by_element)
+    return "edited data: writable, each change is recorded by emdvc save" + (f"; {names} by element" if names else "")
 
 
 def _unknown(record: dict[str, Any]) -> list[str]:

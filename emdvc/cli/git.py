@@ -1,4 +1,4 @@
-"""``emdvc git``: let git itself show metadata and chunks, in its diff, log -p and blame."""
+"""``emdvc git``: let git itself show metadata and chunks, in its diff, log -p and blame, and merge them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
-    help="Let git show metadata and chunks in `git diff`, `git log -p` and `git blame --textconv`.",
+    help="Let git show metadata and chunks in `git diff`, `git log -p` and `git blame --textconv`, and merge them.",
 )
 
 
@@ -34,14 +34,14 @@ def install(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
-    """Let git show sidecars and .dvc pointers as text.
+    """Let git show sidecars and .dvc pointers as text, and merge by key, stage and chunk.
 
     Values have their units, and chunks are told by the regions they hold. Settings and a script go into this clone,
     attributes into .gitattributes, which travels with the project. `emdvc init` and `emdvc get` do the same. Only what
     lacks is written. Where emdvc is not to be found, git shows the files as they are.
 
-    Hooks before each commit, merge and push refuse raw data that changes or goes without a reason (`emdvc verify
-    --raw`); a hook that is there is kept, and called first.
+    Hooks before each commit, merge and push refuse raw data that changes or goes without a reason, and conflicts that
+    nobody resolved (`emdvc verify --raw`); a hook that is there is kept, and called first.
     """
     from emdvc.history.project import Project
     from emdvc.history.textconv import install as git_install
@@ -94,7 +94,7 @@ def status(
         output.as_json("git", _plain(project, git_install.Changes()))
     else:
         _say_state(state)
-    if exit_code and (state.lacking or state.hooks):
+    if exit_code and (state.lacking or state.hooks or state.merging):
         raise typer.Exit(1)
 
 
@@ -122,6 +122,52 @@ def textconv(
     sys.stdout.buffer.flush()
 
 
+@app.command(name="merge-file", cls=PlainCommand, hidden=True)
+def merge_file(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="The file in the last commit in common.")],
+    ours: Annotated[str, typer.Argument(metavar="OURS", help="The file here; it is written.")],
+    theirs: Annotated[str, typer.Argument(metavar="THEIRS", help="The file that is merged in.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="What it is called, from the git root.")],
+    size: Annotated[str, typer.Argument(metavar="SIZE", help="Length of git's markers.")],
+    virtual: Annotated[
+        bool, typer.Option("--virtual", "--base", help="Merge two bases for a base of their own.")
+    ] = False,
+) -> None:
+    """Merge a file that both sides changed; what git's script calls."""
+    from pathlib import Path, PurePosixPath
+
+    from emdvc.history.merging.drivers.driving import drive
+    from emdvc.history.project import Project
+
+    # git calls from the top of the working tree
+    project = Project.find_or_none(Path.cwd() / path)
+    files = (Path(base), Path(ours), Path(theirs))
+    status = drive(project, PurePosixPath(path), *files, int(size) if size.isdigit() else 7, virtual=virtual)
+    if status and not virtual and project is not None and path.endswith(".dvc"):
+        from emdvc.render import conflict_picture
+
+        conflict_picture.draw_missing(project)
+    if status:
+        raise typer.Exit(status)
+
+
+@app.command(cls=PlainCommand, hidden=True)
+def strip() -> None:
+    """Print the notebook on stdin without outputs; what git's filter calls."""
+    import sys
+
+    from emdvc.errors import FormatError
+    from emdvc.history.programs.notebook_text import strip as without_outputs
+
+    whole = sys.stdin.buffer.read()
+    try:
+        found = without_outputs(whole.decode("utf-8")).encode("utf-8")
+    except (FormatError, UnicodeDecodeError):  # half merged, or none at all: git keeps it as it is
+        found = whole
+    sys.stdout.buffer.write(found)
+    sys.stdout.buffer.flush()
+
+
 def _say(changes: Changes, nothing: str, *, dry_run: bool) -> None:
     if dry_run:
         output.note("dry run: nothing is written; it would be")
@@ -141,15 +187,17 @@ def _say_state(state: State) -> None:
     shown = {"scan.em.yaml": "sidecars", "scan.dvc": ".dvc pointers", "dvc.lock": "dvc.lock"}
     files = [shown[name] for name, there in state.attributes.items() if there]
     output.say(f"  attributes  {', '.join(files) or 'of no file'}")
+    how = "line by line" if state.merging else "by key, stage and chunk"
+    output.say(f"  merges      {how}")
     output.say(f"  emdvc       {state.program or 'not to be found: files are shown as they are'}")
     checked = (
         "not checked at a " + ", ".join(state.hooks) if state.hooks else "checked before each commit, merge and push"
     )
     output.say(f"  raw data    {checked}")
     output.say(f"  kept        {state.texts.count} texts, {state.texts.size / 1e6:.1f} MB")
-    for part in state.lacking:
+    for part in (*state.lacking, *state.merging):
         output.say(f"  lacks       {part}")
-    if state.lacking or state.hooks:
+    if state.lacking or state.hooks or state.merging:
         output.say("next: emdvc git install")
     elif not state.attributes["dvc.lock"]:
         output.say("dvc.lock too: emdvc git install --lock")
@@ -170,6 +218,7 @@ def _plain(project: Project, changes: Changes) -> dict[str, Any]:
         "texts": {"count": state.texts.count, "bytes": state.texts.size},
         "hooks_lacking": list(state.hooks),
         "lacking": state.lacking,
+        "merge_lacking": list(state.merging),
         "made": changes.made,
         "removed": changes.removed,
         "kept": changes.kept,

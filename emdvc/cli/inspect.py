@@ -106,17 +106,19 @@ def _show(state: State, typed: str, options: ReadOptions | None) -> None:
 
 def _place(state: State) -> Place:
     """Return where the bytes are, and how many."""
+    from emdvc.history import edited
     from emdvc.render.sheet import Place
 
     recorded = [entry.get("size") for entry in state.sidecar.source.get("files") or [] if isinstance(entry, dict)]
     count = sum(int(size) for size in recorded if size is not None) if any(recorded) else None
     if state.revision is not None:
-        return Place(None, count)
+        return Place(None, count, edited=edited.at(Path(state.path), state.revision))
     file = Path(str(state.path).split("::", 1)[0]) if not state.recorded else state.path
+    declared = edited.of(file)
     if file.exists():
-        return Place(True, count if count is not None else _bytes_on_disk(file))
+        return Place(True, count if count is not None else _bytes_on_disk(file), edited=declared)
     command = f"emdvc pull {state.path.as_posix()}"
-    return Place(False, count, command)
+    return Place(False, count, command, declared)
 
 
 def _bytes_on_disk(path: Path) -> int:

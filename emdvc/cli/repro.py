@@ -36,9 +36,12 @@ def repro(
     --pull the records of runs that others have pushed count, too.
     """
     from emdvc.cli.progress import shown
+    from emdvc.history.programs.notebooks import stripped_lines
     from emdvc.history.project import Project
     from emdvc.history.transfer.reproducing import repro as repro_stages
 
+    for line in stripped_lines(Project.find(), dry_run=dry):  # one that was only run in Jupyter has not changed
+        output.note(line)
     with _stages_on_stderr() if json else nullcontext():
         found = repro_stages(
             Project.find(),

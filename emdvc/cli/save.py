@@ -18,18 +18,25 @@ def save(
     ] = None,
     no_push: Annotated[bool, typer.Option("--no-push", help="Only commit.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be committed.")] = False,
+    ignore_locks: Annotated[
+        str | None,
+        typer.Option("--ignore-locks", metavar="REASON", help="Although somebody else has locked what changed."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Commit all changes, push the data, then push the history.
 
-    Raw data that was changed is refused, and so is data that is under no version control. When a push fails the commit
-    stays, and `emdvc save` pushes again.
+    Raw data that was changed is refused, and so are data that is under no version control and a change of what somebody
+    else has locked (`emdvc lock`); a reason for not heeding that goes into the commit's message. When a push fails the
+    commit stays, and `emdvc save` pushes again.
     """
     from emdvc.cli.progress import shown
     from emdvc.history.project import Project
     from emdvc.history.saving import save as save_project
 
-    saved = save_project(Project.find(), message, push=not no_push, dry_run=dry_run, progress=shown)
+    saved = save_project(
+        Project.find(), message, push=not no_push, dry_run=dry_run, ignore_locks=ignore_locks, progress=shown
+    )
     if json:
         output.as_json(
             "save",

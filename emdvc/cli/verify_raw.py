@@ -1,4 +1,4 @@
-"""``emdvc verify --raw``: raw data that changed or went without a reason."""
+"""``emdvc verify --raw``: raw data that changed or went without a reason, and conflicts that nobody resolved."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from emdvc.cli import output
 
 if TYPE_CHECKING:
+    from emdvc.history.merging.drivers.unresolved import Unresolved
     from emdvc.history.raw.checking import RawCheck
 
 
@@ -27,6 +28,7 @@ def verify_raw(what: list[str], *, staged: bool, unshared: bool, json: bool) -> 
     from pathlib import Path
 
     from emdvc.history.batch import Batch
+    from emdvc.history.merging.drivers.unresolved import unresolved, unresolved_at
     from emdvc.history.project import Project, git_root_of
     from emdvc.history.raw import revisions
     from emdvc.history.raw.checking import check
@@ -38,10 +40,11 @@ def verify_raw(what: list[str], *, staged: bool, unshared: bool, json: bool) -> 
         root = Project.find().git_root  # says what lacks
     if staged:
         answer = check(root, [revisions.index(root)])
+        conflicts = unresolved(Project(root, root))
     elif what:
-        answer = check(
-            root, [revisions.unshared(root, text) if unshared else revisions.span(text, root) for text in what]
-        )
+        spans = [revisions.unshared(root, text) if unshared else revisions.span(text, root) for text in what]
+        answer = check(root, spans)
+        conflicts = unresolved_at(root, [span.tip for span in spans if span is not None])
     else:
         project = Project.find()
         with Batch(root) as batch:
@@ -49,23 +52,36 @@ def verify_raw(what: list[str], *, staged: bool, unshared: bool, json: bool) -> 
             spans = [revisions.rewritten(root), revisions.unshared(root), revisions.index(root)]
             answer = check(root, spans, GitTree(INDEX, batch))
         check_here(project, answer)
+        conflicts = unresolved(project)
     if json:
-        output.as_json("verify_raw", _plain(answer))
+        output.as_json("verify_raw", _plain(answer, conflicts))
     else:
         _say(answer, quiet=staged or unshared)
-    return answer.ok
+        _say_conflicts(conflicts)
+    return answer.ok and not conflicts
 
 
-def _plain(answer: RawCheck) -> dict[str, object]:
+def _plain(answer: RawCheck, conflicts: list[Unresolved]) -> dict[str, object]:
     return {
-        "ok": answer.ok,
+        "ok": answer.ok and not conflicts,
         "compared": answer.compared,
         "steps": answer.steps,
         "findings": [finding.to_dict() for finding in answer.findings],
         "absent": list(answer.absent),
         "made_read_only": list(answer.mended),
         "separated_from_cache": list(answer.separated),
+        "unresolved": [one.to_dict() for one in conflicts],
     }
+
+
+def _say_conflicts(conflicts: list[Unresolved]) -> None:
+    from emdvc.errors import ConflictError
+    from emdvc.history.merging.drivers.unresolved import refuse
+
+    try:
+        refuse(conflicts)
+    except ConflictError as error:
+        output.say(str(error))
 
 
 def _say(answer: RawCheck, *, quiet: bool) -> None:

@@ -8,8 +8,11 @@ and the next run goes on from there.
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ _INTERVAL = 0.3
 _MARK = "DVC_STAGE"
 #: Exit status of a run that ended because its parent did: what a shell reports of a process ended by SIGTERM.
 STATUS = 143
+#: Programs that this process has started and that must not outlive it.
+_STARTED: list[int] = []
 
 
 def follow_parents() -> None:
@@ -70,9 +75,35 @@ def _takes_orphans(process: Any) -> bool:
     return not program.startswith(("python", "pypy", "dvc"))
 
 
+@contextmanager
+def ends_with_us(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Let a program that this process started, and what that started, end with it in any case."""
+    _STARTED.append(process.pid)
+    try:
+        yield
+    except BaseException:
+        end(process.pid)
+        raise
+    finally:
+        _STARTED.remove(process.pid)
+
+
+def end(pid: int) -> None:
+    """End a process and all that it started; nothing where it is gone."""
+    import psutil
+
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for one in (*process.children(recursive=True), process):
+            with suppress(psutil.Error):
+                one.kill()
+
+
 def _watch(parents: list[Any]) -> None:
     while all(_alive(parent) for parent in parents):
         time.sleep(_INTERVAL)
+    for pid in list(_STARTED):
+        end(pid)
     os._exit(STATUS)  # no clean-up: it is what a kill at any moment must survive
 
 

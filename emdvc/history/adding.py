@@ -17,11 +17,24 @@ from emdvc.formats import sidecar as sidecars
 from emdvc.formats.contract import ReadOptions
 from emdvc.formats.describe import describe
 from emdvc.formats.readers.zarr import missing_chunks
-from emdvc.history import adding_checks, adding_files, adding_ranges, adding_record, blocks, dvc, git, partial
+from emdvc.history import (
+    adding_checks,
+    adding_edited,
+    adding_files,
+    adding_ranges,
+    adding_record,
+    blocks,
+    dvc,
+    edited,
+    git,
+    partial,
+)
 from emdvc.history.adding_files import Source
 from emdvc.history.adding_record import Setting
 from emdvc.history.blocks import Ranges
+from emdvc.history.edited import Edited
 from emdvc.history.journal import Journal, recover, transaction
+from emdvc.history.older_state import refuse_older
 from emdvc.history.progress import Progress, silent
 from emdvc.history.project import Project, shown
 from emdvc.history.protection import files_of, protect, writable
@@ -47,6 +60,10 @@ class Request:
         Why other bytes may take the place of those that are recorded; None: they may not.
     dry_run
         Only check, and tell what would be done.
+    edited
+        Whether people go on editing the data, so that the rules for raw data do not hold for it.
+    mergeable
+        Names of the arrays that merge element by element; they imply `edited`.
     """
 
     source: str
@@ -55,6 +72,8 @@ class Request:
     options: ReadOptions = field(default_factory=ReadOptions)
     replace: str | None = None
     dry_run: bool = False
+    edited: bool = False
+    mergeable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +85,14 @@ class Added:
     project, path
         The project, and the dataset's path in it.
     action
-        ``added``, ``replaced``, ``described`` (read in another way), ``recorded`` (only metadata set) or ``unchanged``.
+        ``added``, ``replaced``, ``edited`` (people changed their data), ``declared`` (as edited data), ``described``
+        (read in another way), ``recorded`` (only metadata set) or ``unchanged``.
     sidecar
         The sidecar as it stands now, resolved.
     notes
         What a person should know, such as files that were moved.
+    edited
+        What is declared of data that people go on editing; None of raw data.
     """
 
     project: Project
@@ -78,6 +100,7 @@ class Added:
     action: str
     sidecar: Sidecar
     notes: tuple[str, ...] = ()
+    edited: Edited | None = None
 
 
 def add(request: Request, progress: Progress = silent) -> Added:
@@ -102,17 +125,27 @@ def add(request: Request, progress: Progress = silent) -> Added:
         return _without_data(project, start, settings, request)
     source = adding_files.locate(project, start, request.target, _saved_options(start, options))
     old = adding_checks.recorded(source.target)
+    declared = edited.of(source.target)
+    wanted = adding_edited.wanted(project, source, declared, request)
     if old is not None and adding_checks.same_bytes(project, source, old, progress):
+        if wanted is not None and wanted != declared:
+            old = adding_edited.declare(project, source.target, old, wanted, request)
         if request.dry_run:
-            return _set(project, source.target, old, settings, dry_run=True)
-        return _again(project, source, old, options, settings, progress)
-    if source.in_place:
+            added = _set(project, source.target, old, settings, dry_run=True)
+        else:
+            added = _again(project, source, old, options, settings, progress)
+        return adding_edited.told(added, wanted, anew=wanted != declared)
+    by_hand = declared is not None and source.in_place
+    if source.in_place and not (by_hand and request.replace is not None):
         partial.refuse_part(project, project.relative(source.target), "adding it")
+    if by_hand and request.replace is None:
+        refuse_older(project, source)
     command = f"emdvc add {request.source}" + (f" {request.target}" if request.target else "")
-    adding_checks.refuse(project, source, old, command, replacing=request.replace is not None)
+    adding_checks.refuse(project, source, old, command, replacing=by_hand or request.replace is not None)
     if request.dry_run:
-        return _foreseen(project, source, options, settings)
-    return _track(project, source, old, options, settings, request.replace, progress)
+        action = "edited" if by_hand else "added"
+        return replace(_foreseen(project, source, options, settings), edited=wanted, action=action)
+    return _track(project, source, old, options, settings, request.replace, progress, wanted, by_hand=by_hand)
 
 
 def _project(start: Path, target: str | None) -> Project:
@@ -212,7 +245,7 @@ def _set(project: Project, target: Path, old: Sidecar, settings: list[Setting], 
     path = project.relative(target)
     new = adding_record.apply(old, settings)
     if new.to_dict() == old.to_dict():
-        if target.exists() and writable(target) and not dry_run:
+        if target.exists() and writable(target) and not dry_run and edited.of(target) is None:
             protect(target)
         return Added(project, path, "unchanged", old.resolved())
     if dry_run:
@@ -238,6 +271,9 @@ def _track(
     settings: list[Setting],
     reason: str | None,
     progress: Progress,
+    declared: Edited | None = None,
+    *,
+    by_hand: bool = False,
 ) -> Added:
     before = source.state()
     if old is not None:
@@ -258,13 +294,16 @@ def _track(
         sums = adding_ranges.sums_to_make(source)
         digests = adding_files.place(source, journal, progress, sums)
         files = adding_files.entries(_placed(source), _renamed(source, digests))
-        sidecar = replace(draft, source=draft.source | {"files": files} | _replaced(old, reason))
+        replaced = adding_edited.replaced(old) if by_hand and reason is None else _replaced(old, reason)
+        sidecar = replace(draft, source=draft.source | {"files": files} | replaced)
         if not source.here:
             adding_files.require_still(source, before)
-        _commit_bytes(project, journal, source.target, sidecar, Ranges(adding_ranges.named(source, sums), places))
-    notes = [*_notes(project, source), *_gaps(source.target)]
-    action = "added" if old is None else "replaced"
-    return Added(project, project.relative(source.target), action, sidecar.resolved(), tuple(notes))
+        ranges = Ranges(adding_ranges.named(source, sums), places)
+        _commit_bytes(project, journal, source.target, sidecar, ranges, declared)
+    # a person who erases labels leaves no chunk behind: no loss that is to be told
+    notes = [*_notes(project, source), *(_gaps(source.target) if declared is None else [])]
+    action = "added" if old is None else "edited" if by_hand else "replaced"
+    return Added(project, project.relative(source.target), action, sidecar.resolved(), tuple(notes), declared)
 
 
 def _placed(source: Source) -> Source:
@@ -290,7 +329,9 @@ def _replaced(old: Sidecar | None, reason: str | None) -> dict[str, Any]:
     return {"replaced": [*earlier, {"reason": reason or "", "previous_digest": digests[0] if digests else None}]}
 
 
-def _commit_bytes(project: Project, journal: Journal, target: Path, sidecar: Sidecar, ranges: Ranges) -> None:
+def _commit_bytes(
+    project: Project, journal: Journal, target: Path, sidecar: Sidecar, ranges: Ranges, declared: Edited | None
+) -> None:
     pointer = target.with_name(target.name + ".dvc")
     touched = [pointer, target.parent / ".gitignore", sidecars.path_of(target)]
     for path in touched:
@@ -302,7 +343,11 @@ def _commit_bytes(project: Project, journal: Journal, target: Path, sidecar: Sid
     blocks.write(pointer, ranges)
     sidecars.write(target, sidecar)
     journal.will_set_modes(files_of(target))
-    protect(target)
+    if declared is None:
+        protect(target)
+    else:
+        edited.write(pointer, declared)
+        edited.release(target)
     git.add([path.relative_to(project.git_root).as_posix() for path in touched if path.exists()], project.git_root)
 
 

@@ -48,49 +48,69 @@ def since_commit(project: Project, branch: Branch | None = None, load: Load = si
     if branch is None:
         with GitState(project) as asked:
             branch = asked.branch()
-    changed = _changed(project, branch.changes)
+    # what a merge left in conflict holds both sides: it is said to be that, and not compared
+    changed = _changed(project, (change for change in branch.changes if not change.unmerged))
     unmerged = tuple(change.path for change in branch.changes if change.unmerged)
     if not changed:
         return Changes(unmerged=unmerged)
     with Snapshot(project, "HEAD" if branch.commit else None) as then, Snapshot(project) as now:
+        return compared(changed, then if branch.commit else None, now, load)._replace(unmerged=unmerged)
 
-        def before(path: str) -> str | None:
-            return then.text(path) if branch.commit else None
 
-        def both(path: str) -> tuple[str | None, str | None]:
-            return (before(path), now.text(path)) if path in changed else (None, None)
+def compared(
+    changed: Mapping[str, str], then: Snapshot | None, now: Snapshot, load: Load = sidecars.load_yaml
+) -> Changes:
+    """Return what differs between two states of the project.
 
-        raw, results, files = [], [], []
-        metadata: list[KeyChange] = []
-        for path, how in changed.items():
-            if path.endswith(".dvc"):
-                old, new = _pointed(before(path), load), _pointed(now.text(path), load)
-                if old != new or how == "added":
-                    raw.append(FileChange(str(data_path(path)), "replaced" if how == "modified" else how))
-            elif path.endswith(sidecars.SUFFIX):
-                kind = _sidecar_change(path, how, before(path), now.text(path), metadata)
-                if kind is not None:
-                    results.append(kind)
-            elif not (path in _OWN or path.endswith("/.gitignore") or _picture(path, changed)):
-                files.append(FileChange(path, how))
-        return Changes(
-            tuple(raw),
-            tuple(metadata),
-            tuple(_tree_changes("params.yaml", *both("params.yaml"), load)),
-            tuple(_stage_changes(*both("dvc.yaml"), load)),
-            tuple(results),
-            tuple(files),
-            unmerged,
-        )
+    Parameters
+    ----------
+    changed
+        The files that differ (relative to the project) -> added, modified or removed.
+    then, now
+        The two states; None for one in which nothing is.
+    load
+        Parses a YAML text; the second argument says whose it is.
+    """
+
+    def before(path: str) -> str | None:
+        return then.text(path) if then is not None else None
+
+    def both(path: str) -> tuple[str | None, str | None]:
+        return (before(path), now.text(path)) if path in changed else (None, None)
+
+    raw, results, files = [], [], []
+    metadata: list[KeyChange] = []
+    for path, how in changed.items():
+        if path.endswith(".dvc"):
+            old, new = _pointed(before(path), load), _pointed(now.text(path), load)
+            if old != new or how == "added":
+                raw.append(FileChange(str(data_path(path)), "replaced" if how == "modified" else how))
+        elif path.endswith(sidecars.SUFFIX):
+            kind = _sidecar_change(path, how, before(path), now.text(path), metadata)
+            if kind is not None:
+                results.append(kind)
+        elif not (path in _OWN or path.endswith("/.gitignore") or _picture(path, changed)):
+            files.append(FileChange(path, how))
+    return Changes(
+        tuple(raw),
+        tuple(metadata),
+        tuple(_tree_changes("params.yaml", *both("params.yaml"), load)),
+        tuple(_stage_changes(*both("dvc.yaml"), load)),
+        tuple(results),
+        tuple(files),
+    )
 
 
 def _changed(project: Project, changes: Iterable[git.Change]) -> dict[str, str]:
     """Return path (relative to the project) -> added, modified or removed."""
+    from emdvc.history.merging.asking.asked import PICTURE, SUFFIX
+
     found = {}
     prefix = project.prefix
     for change in changes:
         path = PurePosixPath(change.path)
-        if not path.is_relative_to(prefix):
+        # a conflict file is there for a person, until the conflict is answered
+        if not path.is_relative_to(prefix) or path.name.endswith((SUFFIX, PICTURE)):
             continue
         here = project.git_root.joinpath(change.path).exists()
         how = "added" if change.untracked or change.index == "A" else "modified"
@@ -103,7 +123,10 @@ def _changed(project: Project, changes: Iterable[git.Change]) -> dict[str, str]:
 def _pointed(text: str | None, load: Load) -> Any:
     if text is None:
         return None
-    outs = (load(text, "a .dvc file") or {}).get("outs") or [{}]
+    try:
+        outs = (load(text, "a .dvc file") or {}).get("outs") or [{}]
+    except MetadataError:  # it was committed with a conflict in it
+        return None
     return outs[0].get("md5")
 
 

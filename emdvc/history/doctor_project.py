@@ -7,8 +7,8 @@ from typing import Literal
 
 from emdvc.errors import EmdvcError
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import dvc, dvc_pipeline, dvc_settings, git, stage_writing
-from emdvc.history.initialise import LINES, SETTINGS
+from emdvc.history import dvc, dvc_pipeline, dvc_settings, edited, git, stage_writing
+from emdvc.history.initialise import LINES, SETTINGS, lines_lacking
 from emdvc.history.journal import recover
 from emdvc.history.project import Project, shown
 from emdvc.history.protection import writable
@@ -63,10 +63,9 @@ def settings(project: Project) -> Iterator[Found]:
 def files(project: Project) -> Iterator[Found]:
     """Look for the lines of .gitignore, .dvcignore and .gitattributes, and for line ends that git may change."""
     mend = f"emdvc init {shown(project.root)}"
-    for name, lines in LINES.items():
+    for name in LINES:
         path = project.root / name
-        have = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()} if path.exists() else set()
-        lacking = [line for line in lines if line not in have]
+        lacking = lines_lacking(name, path.read_text(encoding="utf-8") if path.exists() else "")
         if lacking:
             yield name, "warn", f"lacks {', '.join(lacking)}", mend
     crlf = [
@@ -86,6 +85,14 @@ def files(project: Project) -> Iterator[Found]:
         yield "git diff", "warn", text, "activate the environment that emdvc is installed in, then: emdvc git install"
     else:
         yield "git diff", "ok", "shows metadata and chunks", None
+    if clone.merging:
+        text = f"git merges line by line, which may break files: it lacks {_first(list(clone.merging))}"
+        yield "git merge", "warn", text, "emdvc git install"
+    elif clone.program is None:
+        text = "git merges line by line: it does not find emdvc"
+        yield "git merge", "warn", text, "activate the environment that emdvc is installed in, then: emdvc git install"
+    else:
+        yield "git merge", "ok", "by key, stage and chunk", None
     if clone.hooks:
         text = f"raw data is not checked before a {', '.join(clone.hooks)}"
         yield "hooks", "warn", text, "emdvc git install"
@@ -96,11 +103,12 @@ def raw_data(project: Project) -> Iterator[Found]:
     outs = [out for out in dvc.outs(project) if out.source]
     changed = [
         path for state in dvc_pipeline.states(project) if state.source for path, how in state.changed_outs.items()
-        if how == "modified"
+        if how == "modified" and edited.of(project.path(path)) is None
     ]  # fmt: skip
     for path in changed:
         yield "raw data", "fail", f"{path} is not what was recorded", f"dvc checkout --force {path}"
-    open_ = [str(out.path) for out in outs if project.path(out.path).exists() and writable(project.path(out.path))]
+    here = [(out, project.path(out.path)) for out in outs if project.path(out.path).exists()]
+    open_ = [str(out.path) for out, place in here if writable(place) and edited.of(place) is None]
     if open_:
         yield "raw data", "warn", f"{open_[0]} can be written" + _more(open_), f"emdvc add {open_[0]}"
     shared = [str(out.path) for out in outs if out.digest and any(linked(project, project.path(out.path), out.digest))]
@@ -111,7 +119,9 @@ def raw_data(project: Project) -> Iterator[Found]:
     if bare:
         yield "raw data", "warn", f"{bare[0]} has no sidecar" + _more(bare), f"emdvc add {bare[0]}"
     if not (changed or open_ or shared or bare):
-        yield "raw data", "ok", f"{len(outs)} dataset{'s' if len(outs) != 1 else ''}, read-only and described", None
+        raw = sum(edited.of(project.path(out.path)) is None for out in outs)
+        by_hand = f"; {len(outs) - raw} of edited data, writable" if raw < len(outs) else ""
+        yield "raw data", "ok", f"{raw} dataset{'s' if raw != 1 else ''}, read-only and described{by_hand}", None
 
 
 def records(project: Project) -> Iterator[Found]:
@@ -158,6 +168,10 @@ def remote(project: Project) -> Iterator[Found]:
                 fine = found.text
         if fine:
             yield "remote", "ok", f"{name} {fine}", None
+
+
+def _first(names: list[str]) -> str:
+    return names[0] + _more(names)
 
 
 def _more(paths: list[str]) -> str:

@@ -27,6 +27,7 @@ from emdvc.history.storage.contract import (
     too_short,
     unseen,
 )
+from emdvc.history.storage.creating import cannot_create
 from emdvc.history.storage.line_faults import line_fault
 from emdvc.history.storage.patience import patient
 from emdvc.history.workspace.hashing import file_md5
@@ -42,6 +43,8 @@ class DvcStorage:
     """Files below the URL of a remote, as DVC's file system for its scheme gives them."""
 
     parallel = 8
+    #: Whether :meth:`create` can do anything.
+    creates = False
 
     def __init__(self, settings: RemoteSettings) -> None:
         self.settings = settings
@@ -147,6 +150,11 @@ class DvcStorage:
         there = await self.stat(key)
         if there is None or there.size != size:
             raise not_kept(self.settings, key, there, size)
+
+    async def create(self, key: str, content: bytes) -> bool:
+        """Refuse: the libraries behind DVC promise nothing of two who write at once."""
+        why = f"{self.settings.scheme} is used through DVC's library, which overwrites what somebody else has just put"
+        raise cannot_create(self.settings, why)
 
     async def remove(self, key: str) -> None:
         """Remove a file."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emdvc.errors import Code, EnvironmentFault
 
 
 def run(
-    args: Sequence[str], cwd: Path, *, stdin: bytes | None = None, accept: tuple[int, ...] = (0,)
+    args: Sequence[str],
+    cwd: Path,
+    *,
+    stdin: bytes | None = None,
+    accept: tuple[int, ...] = (0,),
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git and return what it said.
 
@@ -25,6 +30,8 @@ def run(
         What to write to its standard input.
     accept
         Exit statuses that are answers, not failures.
+    env
+        More environment variables.
 
     Raises
     ------
@@ -38,7 +45,7 @@ def run(
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
-            env=_environment(),
+            env=_environment() | dict(env or {}),
             check=False,
         )
     except FileNotFoundError as error:

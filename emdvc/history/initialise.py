@@ -11,7 +11,8 @@ from pathlib import Path
 
 from emdvc.errors import UsageError
 from emdvc.formats.sidecar import write_text
-from emdvc.history import ci_files, dvc, dvc_settings, git
+from emdvc.history import attributes, ci_files, dvc, dvc_settings, git
+from emdvc.history.merging.drivers import install as merging
 from emdvc.history.project import Project, git_root_of, shown
 from emdvc.history.remotes import adding as remotes
 from emdvc.history.remotes.url import RemoteUrl
@@ -37,6 +38,7 @@ LINES: dict[str, tuple[str, ...]] = {
         "params.yaml text eol=lf",
         ".emdvc/*.yaml text eol=lf",
         "*.png binary",
+        *(f"{pattern} {merging.ATTRIBUTE}" for pattern in merging.PATTERNS),
     ),
     ".dvc/.gitignore": ("/config.local", "/tmp", "/cache"),
 }
@@ -181,17 +183,26 @@ def _settings(report: Report) -> None:
 
 def _lines(report: Report) -> list[str]:
     files = []
-    for name, lines in LINES.items():
+    for name in LINES:
         path = report.project.root / name
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        have = {line.strip() for line in text.splitlines()}
-        lacking = [line for line in lines if line not in have]
+        lacking = lines_lacking(name, text)
         if lacking:
             start = text if not text or text.endswith("\n") else text + "\n"
-            write_text(path, start + "\n".join(lacking) + "\n")
+            plain = [line for line in lacking if not line.endswith(f" {merging.ATTRIBUTE}")]
+            whole = start + "".join(f"{line}\n" for line in plain)
+            drivers = [line.split()[0] for line in lacking if line not in plain]
+            write_text(path, attributes.completed(whole, drivers, merging.ATTRIBUTE) if drivers else whole)
             files.append(name)
         (report.made if lacking else report.kept).append(f"{name}{' (completed)' if text and lacking else ''}")
     return files
+
+
+def lines_lacking(name: str, text: str) -> list[str]:
+    """Return those of the :data:`LINES` that a file lacks; attributes may stand in one line or in several."""
+    have = {line.strip() for line in text.splitlines()}
+    by_pattern = name == ".gitattributes"
+    return [line for line in LINES[name] if line not in have and not (by_pattern and attributes.has(text, line))]
 
 
 def _texts(report: Report) -> list[str]:

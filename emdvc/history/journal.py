@@ -11,17 +11,20 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from emdvc.errors import EnvironmentFault
-from emdvc.history import git
+from emdvc.history import git, git_undo
 from emdvc.history.lock import writing
 from emdvc.history.project import Project
 
 _NAME = "journal.jsonl"
+#: How often, and after how many seconds, a killed command is tried to be taken back.
+_TRIES, _PAUSE = 10, 0.1
 
 
 class Journal:
@@ -83,12 +86,44 @@ class Journal:
         names = [path.relative_to(self.project.git_root).as_posix() for path in paths]
         patterns = [f":(literal){name}" for name in names]
         listed = git.run(["ls-files", "-s", "-z", "--", *patterns], self.project.git_root)
-        held = {}
+        held: dict[str, list[str]] = {}
         for part in listed.stdout.split(b"\0"):
             if part:
                 entry, _, name = os.fsdecode(part).partition("\t")
-                held[name] = entry
+                held.setdefault(name, []).append(entry)  # of a file in conflict one for each side
         self._write({"step": "stage", "entries": {name: held.get(name) for name in names}})
+
+    def will_rewrite(self, paths: Iterable[Path]) -> None:
+        """Note that many small files are about to be written, rewritten or removed; the bytes of those there are kept.
+
+        They may lie anywhere in the git repository, also outside of the project.
+        """
+        folder, files = self._place(), {}
+        folder.mkdir()
+        made: dict[str, None] = {}
+        for number, path in enumerate(paths):
+            kept = folder / str(number)
+            if os.path.lexists(path):
+                shutil.copy2(path, kept, follow_symlinks=False)
+            else:
+                made |= {self._name(parent): None for parent in reversed(path.parents) if not parent.exists()}
+            files[self._name(path)] = self._name(kept) if os.path.lexists(path) else None
+        self._write({"step": "rewrite", "files": files, "folders": list(made)})
+
+    def will_change_index(self) -> None:
+        """Note that git's index is about to be changed in whatever way; it is kept as it is."""
+        index, kept = git_undo.git_path("index", self.project.git_root), self._place()
+        shutil.copy2(index, kept)
+        self._write({"step": "index", "path": self._name(index), "kept": self._name(kept)})
+
+    def will_move_head(self, new: str) -> None:
+        """Note that the branch that is checked out (or a detached HEAD) is about to be moved to a commit."""
+        old = git.git(["rev-parse", "HEAD"], self.project.git_root)
+        self._write({"step": "head", "old": old, "new": new})
+
+    def will_add_worktree(self, folder: Path) -> None:
+        """Note that a temporary worktree is about to be made in a folder whose name nothing else has."""
+        self._write({"step": "worktree", "path": self._name(folder)})
 
     def done(self) -> None:
         """End the journal: what was done stays."""
@@ -117,6 +152,19 @@ class Journal:
         """Whether a command began here and never ended."""
         return self._file.exists()
 
+    @property
+    def at_work(self) -> bool:
+        """Whether the command that began here still runs."""
+        import psutil
+
+        steps = self._steps() or [{}]
+        return bool(psutil.pid_exists(int(steps[0].get("pid", -1))))
+
+    @property
+    def unswept(self) -> bool:
+        """Whether a command was done, and did not get to delete what it had kept."""
+        return self._file.with_suffix(".done").exists()
+
     def _undo(self, step: dict[str, Any]) -> None:
         root = self.project.root
         match step["step"]:
@@ -137,17 +185,17 @@ class Journal:
                     with suppress(FileNotFoundError):
                         (root / name).chmod(mode)
             case "stage":
-                self._unstage(step["entries"])
-
-    def _unstage(self, entries: dict[str, str | None]) -> None:
-        lines = [f"{entry or '0 ' + '0' * 40 + ' 0'}\t{name}" for name, entry in entries.items()]
-        text = "\0".join(lines) + "\0"
-        root = self.project.git_root
-        # a git that was killed together with us left its lock; the journal says that it was ours
-        index_lock = Path(git.git(["rev-parse", "--git-path", "index.lock"], root))
-        (root / index_lock).unlink(missing_ok=True)
-        git.run(["update-index", "-z", "--index-info"], root, stdin=os.fsencode(text))
-        git.run(["update-index", "-q", "--refresh"], root, accept=(0, 1))
+                git_undo.unstage(step["entries"], self.project.git_root)
+            case "rewrite":
+                _restore({root / name: root / kept if kept else None for name, kept in step["files"].items()})
+                for name in reversed(step["folders"]):
+                    _remove(root / name, only_empty=True)
+            case "index":
+                git_undo.put_index_back(root / step["path"], root / step["kept"], self.project.git_root)
+            case "head":
+                git_undo.move_head_back(step["old"], step["new"], self.project.git_root)
+            case "worktree":
+                git_undo.remove_worktree(root / step["path"], self.project.git_root)
 
     def _write_move(self, path: Path, target: Path) -> None:
         names = {"path": self._name(path), "target": self._name(target)}
@@ -181,7 +229,21 @@ class Journal:
         self._file.with_suffix(".done").unlink(missing_ok=True)
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self.project.root).as_posix()
+        # of the git repository also what lies beside the project
+        return Path(os.path.relpath(path, self.project.root)).as_posix()
+
+
+def _restore(files: Mapping[Path, Path | None]) -> None:
+    """Put kept files back; what was not there goes."""
+    for path, kept in files.items():
+        if kept is None:
+            _remove(path)
+    for path, kept in files.items():
+        if kept is not None and os.path.lexists(kept):
+            if path.is_dir() and not path.is_symlink():
+                _remove(path, only_empty=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kept.replace(path)
 
 
 def _identity(path: Path) -> list[int]:
@@ -231,13 +293,18 @@ def transaction(project: Project, command: str) -> Iterator[Journal]:
 def recover(project: Project) -> str | None:
     """Take back what a killed command left; return that command, or None where there was nothing or it still runs."""
     journal = Journal(project)
-    if not journal.interrupted:
+    if not (journal.interrupted or journal.unswept):
         return None
-    try:
-        with writing(project, "undoing an interrupted command"):
-            return _recover(project)
-    except EnvironmentFault:
-        return None
+    for _ in range(_TRIES):
+        try:
+            with writing(project, "undoing an interrupted command"):
+                return _recover(project)
+        except EnvironmentFault:
+            if journal.at_work:
+                return None
+            # what the killed command had started may take a moment to end, and holds the lock or git's until then
+            time.sleep(_PAUSE)
+    return None
 
 
 def _recover(project: Project) -> str | None:

@@ -1,4 +1,4 @@
-"""What ``emdvc save`` refuses: changed raw data, data without version control, unfinished merges, damaged sidecars."""
+"""What ``emdvc save`` refuses: changed raw data, data without version control, damaged sidecars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from emdvc.errors import Code, ConflictError, MetadataError, UsageError
 from emdvc.formats import registry
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import git
+from emdvc.history import edited, git
 from emdvc.history.batch import Batch
 from emdvc.history.project import Project
 from emdvc.history.raw.checking import check, on_purpose, undone, way_back
@@ -27,23 +27,6 @@ _COMMON = frozenset(
 )
 
 
-def refuse_conflicts(changes: list[git.Change]) -> None:
-    """Refuse while a merge is not finished.
-
-    Raises
-    ------
-    ConflictError
-        Files are in conflict.
-    """
-    conflicts = [change.path for change in changes if change.unmerged]
-    if conflicts:
-        raise ConflictError(
-            "a merge is not finished",
-            evidence=f"in conflict: {', '.join(conflicts[:5])}",
-            hint=f"edit the file, then: git add {conflicts[0]}",
-        )
-
-
 def refuse_changed_raw(project: Project, states: list[StageState], changes: list[git.Change]) -> None:
     """Refuse raw data that is not what was recorded, or that was recorded anew, or dropped, without a reason.
 
@@ -56,7 +39,7 @@ def refuse_changed_raw(project: Project, states: list[StageState], changes: list
     """
     for state in states:
         for name, how in state.changed_outs.items() if state.source else ():
-            if how == "modified":
+            if how == "modified" and edited.of(project.path(name)) is None:
                 raise _raw_changed(name, "its bytes are not those that were recorded", f"dvc checkout --force {name}")
     root = project.git_root
     head = git.head(root)
@@ -80,6 +63,13 @@ def refuse_changed_raw(project: Project, states: list[StageState], changes: list
 def _lost(project: Project, loss: Loss) -> ConflictError:
     raw = loss.raw
     path = raw.path.relative_to(project.prefix) if raw.path.is_relative_to(project.prefix) else raw.path
+    if loss.how == "made editable":
+        return ConflictError(
+            f"the raw data {path} was declared as edited data",
+            code=Code.RAW_CHANGED,
+            evidence=f"{raw.pointer} declares it, its sidecar does not know why",
+            hint=f"back to what was recorded: {way_back(raw, 'HEAD')}; on purpose: {on_purpose(raw, loss)}",
+        )
     if loss.how == "changed":
         back = f"git checkout HEAD -- {raw.pointer} && dvc checkout --force {path}"
         return _raw_changed(str(path), f"{raw.pointer} points to other bytes, its sidecar does not know why", back)

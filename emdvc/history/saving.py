@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emdvc.errors import EmdvcError, EnvironmentFault, UsageError
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import dvc_pipeline, dvc_remote, git, notes, partial, raw_guard, rerun, run_records
+from emdvc.history import adding_edited, dvc_pipeline, dvc_remote, git, notes, partial, raw_guard, rerun, run_records
 from emdvc.history.collecting.after_push import use_cache
 from emdvc.history.git import Commit
 from emdvc.history.journal import recover
 from emdvc.history.lock import writing
+from emdvc.history.locking.looking import heard
+from emdvc.history.locking.refusing import refuse_locked, tell
+from emdvc.history.locking.touching import relative
+from emdvc.history.merging.drivers.unresolved import refuse_unfinished
+from emdvc.history.programs import notebooks
 from emdvc.history.progress import Progress, silent
 from emdvc.history.project import Project
 from emdvc.history.storage.settings import default_name, remote_settings
 from emdvc.history.transfer import pushing
 from emdvc.history.transfer.lost import LostError
+from emdvc.history.workspace.stage_state import StageState
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,13 @@ class Saved:
 
 
 def save(
-    project: Project, message: str | None, *, push: bool = True, dry_run: bool = False, progress: Progress = silent
+    project: Project,
+    message: str | None,
+    *,
+    push: bool = True,
+    dry_run: bool = False,
+    ignore_locks: str | None = None,
+    progress: Progress = silent,
 ) -> Saved:
     """Commit all changes, then push data, then history.
 
@@ -60,13 +73,15 @@ def save(
         Whether to push.
     dry_run
         Only check, and note what would be committed.
+    ignore_locks
+        The reason for which locks of others are not heeded; it goes into the commit's message, and they are told.
     progress
         Shows the bytes that are pushed.
 
     Raises
     ------
     ConflictError
-        Raw data is not what was recorded, or a merge is not finished.
+        Raw data is not what was recorded, a merge is not finished, or somebody else has locked what changed.
     UsageError
         Data lies in the project that is under no version control; a message lacks.
     MetadataError
@@ -75,22 +90,35 @@ def save(
         A push failed; the commit stays.
     """
     recover(project)
+    refuse_unfinished(project)
+    by_hand = adding_edited.record_changed(project, dry_run=dry_run, progress=progress)
     with writing(project, "emdvc save"):
+        bare = notebooks.stripped_lines(project, dry_run=dry_run)
         states = dvc_pipeline.states(project)
         changes = [change for change in git.changes(project.git_root) if _inside(project, change.path)]
-        raw_guard.refuse_conflicts(changes)
         partial.refuse_shrunk(project)
         raw_guard.refuse_changed_raw(project, states, changes)
         raw_guard.refuse_unversioned(project, changes)
         raw_guard.check_sidecars(project, changes)
+        paths = [*relative(project, [change.path for change in changes]), *(_by_hand(states) if dry_run else ())]
+        locks = refuse_locked(project, paths, ignoring=ignore_locks, committed=push)
         stale = tuple(one.stage for one in rerun.would_run(project, states))
         if dry_run:
-            return Saved(None, 0, None, None, stale, tuple(f"would commit {change.path}" for change in changes))
-        commit = _commit(project, message) if changes else None
-        said = _attach_runs(project)
+            would = tuple(f"would commit {change.path}" for change in changes)
+            return Saved(None, 0, None, None, stale, (*by_hand, *bare, *would, *locks.notes))
+        commit = _commit(project, message and locks.message(message)) if changes else None
+        tell(project, locks)
+        said = [*by_hand, *bare, *locks.notes, *_attach_runs(project)]
         use_cache(project)
         sent, pushed_to, about = _push(project, commit, progress) if push else (None, None, [])
+    heard(project, locks.told)  # the notes are printed now
     return Saved(commit, len(changes) if commit else 0, sent, pushed_to, stale, (*said, *about))
+
+
+def _by_hand(states: list[StageState]) -> Iterator[PurePosixPath]:
+    """Yield the data that would be recorded anew, and its pointers; a dry run leaves those as they are."""
+    for name in (name for state in states if state.source for name in state.changed_outs):
+        yield from (PurePosixPath(name), PurePosixPath(f"{name}.dvc"))
 
 
 def _inside(project: Project, path: str) -> bool:

@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import git
+from emdvc.history import attributes, git
 from emdvc.history.journal import Journal
+from emdvc.history.merging.drivers import install as merging
 from emdvc.history.project import Project
 from emdvc.history.remotes.routing import lead_out
 from emdvc.history.snapshot import sidecar_path
@@ -103,6 +104,17 @@ class PipelineFiles:
             self._journal.will_change(file.path)
             file.path.parent.mkdir(exist_ok=True)
             file.write()
+        self._let_git_merge()
+
+    def _let_git_merge(self) -> None:
+        """Name emdvc in .gitattributes for what the stages write and git keeps, where nothing does so yet."""
+        lacking = merging.attributes_lacking(self._project)
+        if lacking:
+            path = self._project.root / ".gitattributes"
+            self._journal.will_change(path)
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            sidecars.write_text(path, attributes.completed(text, lacking, merging.ATTRIBUTE))
+            self._written.append(path)
 
     def complete(self, raw: PurePosixPath, sidecar: Sidecar, keys: tuple[str, ...]) -> None:
         """Write null at declared keys that the raw sidecar lacks: DVC cannot depend on a key that is not there."""

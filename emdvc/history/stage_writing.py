@@ -86,8 +86,8 @@ def add(
     step = stage_deps.typed_step(project, step_name)
     source = data_path(source)
     pipeline = Pipeline.read(project)
-    name = _name(name, target)
-    _refuse(project, pipeline, name, target, force)
+    name = stage_name(name, target)
+    refuse_stage(project, pipeline, name, target, force)
     mapping = parse_settings(settings) if settings else dict(pipeline.parameters.get(name) or {})
     parameters = validate(step, mapping)
     raw = pipeline.raw_input(source)
@@ -218,7 +218,14 @@ def _pointers(
 # --- what is checked first ------------------------------------------------------------------------------------------
 
 
-def _name(name: str | None, target: PurePosixPath) -> str:
+def stage_name(name: str | None, target: PurePosixPath) -> str:
+    """Return the name of a stage: as given, else made from that of its output.
+
+    Raises
+    ------
+    UsageError
+        It cannot name a stage.
+    """
     if name is None:
         return re.sub(r"[^\w-]+", "_", target.stem).strip("_") or "stage"
     if not re.fullmatch(r"[\w-]+", name):
@@ -226,7 +233,14 @@ def _name(name: str | None, target: PurePosixPath) -> str:
     return name
 
 
-def _refuse(project: Project, pipeline: Pipeline, name: str, target: PurePosixPath, force: bool) -> None:
+def refuse_stage(project: Project, pipeline: Pipeline, name: str, target: PurePosixPath, force: bool) -> None:
+    """Refuse a stage whose name is taken, unless it may be replaced, or whose output is not free.
+
+    Raises
+    ------
+    ConflictError
+        The stage exists, its output belongs to another, or raw data lies there.
+    """
     if name in pipeline.stages and not force:
         raise ConflictError(
             f"there is a stage '{name}' already",

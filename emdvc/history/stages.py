@@ -18,6 +18,8 @@ from emdvc.history.project import Project
 STEPS_FILE = ".emdvc/steps.yaml"
 #: What a sidecar says of the bytes of raw data and of its numbers; a stage that reads in place depends on these keys.
 POINTER_KEYS = ("source.files", "data")
+#: Endings of inputs that are programs and settings, not data.
+_NO_DATA = (".py", ".yaml", ".yml", ".ipynb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ class Pipeline:
         called = command(self.stages[name].get("cmd"))
         if called is not None:
             return PurePosixPath(called.source)
-        deps = [path for path in paths_of(self.stages[name].get("deps")) if path.suffix not in (".py", ".yaml", ".yml")]
+        deps = [path for path in paths_of(self.stages[name].get("deps")) if path.suffix not in _NO_DATA]
         return deps[0] if deps else None
 
 

@@ -20,6 +20,8 @@ class YamlFile:
     ----------
     path
         The file; it need not exist.
+    text
+        Its text, where that is not to be read from the file.
 
     Raises
     ------
@@ -27,13 +29,13 @@ class YamlFile:
         It is no YAML, or no mapping.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
         from ruamel.yaml import YAML
         from ruamel.yaml.comments import CommentedMap
         from ruamel.yaml.error import YAMLError
 
         self.path = path
-        self._text = path.read_text(encoding="utf-8") if path.exists() else ""
+        self._text = text if text is not None else path.read_text(encoding="utf-8") if path.exists() else ""
         self._yaml = YAML()
         self._yaml.preserve_quotes = True
         self._yaml.width = 4096
@@ -54,12 +56,16 @@ class YamlFile:
         """Write the file in one step."""
         from emdvc.formats.sidecar import write_text
 
+        write_text(self.path, self.text())
+
+    def text(self) -> str:
+        """Return the text of what it holds now."""
         buffer = io.StringIO()
         if self.content:
             self._yaml.dump(self.content, buffer)
         # a file of comments only loses them in the parser
         text = self._text.rstrip("\n") + "\n" if self._bare and self._text.strip() else ""
-        write_text(self.path, text + buffer.getvalue())
+        return text + buffer.getvalue()
 
 
 def flow(node: Any) -> Any:

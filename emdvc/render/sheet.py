@@ -18,6 +18,7 @@ from emdvc.render.columns import columns
 
 if TYPE_CHECKING:
     from emdvc.compare.state import State
+    from emdvc.history.edited import Edited
 
 #: Last dimensions -> what a dataset is called whose probe positions are `y, x`, and alone.
 _KINDS = {
@@ -48,11 +49,14 @@ class Place:
         Bytes on disk; None where they are not here and not recorded.
     command
         What brings them.
+    edited
+        What is declared of data that people go on editing; None of any other.
     """
 
     here: bool | None = None
     count: int | None = None
     command: str | None = None
+    edited: Edited | None = None
 
 
 def as_dict(state: State, place: Place, *, vendor: bool = False, last: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -75,6 +79,7 @@ def as_dict(state: State, place: Place, *, vendor: bool = False, last: dict[str,
         "kind": sidecar.kind,
         "what": what(sidecar),
         "here": place.here,
+        "edited": place.edited.to_dict() if place.edited is not None else None,
         "bytes": place.count,
         "main": sidecar.main,
         "variables": {name: {**info.to_dict(), "bytes": array_bytes(info)} for name, info in sidecar.variables.items()},
@@ -152,7 +157,9 @@ def _where(state: State, place: Place) -> str:
     size = text.size(place.count) if place.count is not None else ""
     if not state.recorded:
         return f"{size}, under no version control  (emdvc add {state.path.as_posix()})"
-    word = "result" if state.sidecar.kind == "result" else "raw data"
+    word = "result" if state.sidecar.kind == "result" else "edited data" if place.edited is not None else "raw data"
+    if place.edited is not None and place.edited.by_element:
+        word += f" (by element: {', '.join(place.edited.by_element)})"
     if place.here is None:
         return f"{word}{f', {size}' if size else ''}"
     if place.here:

@@ -370,14 +370,15 @@ def test_a_merge_conflict_is_shown_and_stays_in_the_file(project: Path) -> None:
     git(project, "checkout", "-q", "-")
     path.write_text(text.replace("value: 200", "value: 300"))
     git(project, "commit", "-qam", "300 kV")
-    git(project, "merge", "-q", "theirs", check=False)
+    merging = subprocess.run(["git", "merge", "-q", "theirs"], cwd=project, capture_output=True, text=True, check=False)
+    assert "emdvc: raw/scan.zarr.em.yaml: changed on both sides: beam.energy\n" in merging.stderr
     merged = path.read_text()
-    assert "<<<<<<< HEAD\n  energy: {value: 300, unit: kV, origin: user}\n=======\n" in merged
+    assert "<<<<<<< ours\n  energy: {value: 300, unit: kV, origin: user}\n||||||| base\n" in merged
     # git compares the file with both versions: only the line in conflict differs
     said = git(project, "diff")
     assert [line for line in said.splitlines()[4:] if line[:2].strip()] == [
         "@@@ -1,7 -1,7 +1,11 @@@",
-        "++<<<<<<< HEAD",
+        "++<<<<<<< ours",
         " +  beam.energy: 300 keV (user)",
         "++=======",
         "+   beam.energy: 80 keV (user)",
@@ -440,10 +441,18 @@ def test_an_older_project_is_completed(project: Path, emdvc: Emdvc) -> None:
     assert "wrote" in emdvc("git", "install", "--dry-run", cwd=project).stdout
     assert git(project, "config", "--get-all", "diff.emdvc.xfuncname") == "^[A-Za-z_][A-Za-z_0-9]*:.*$\n"
     emdvc("git", "install", cwd=project)
-    assert attributes.read_text() == "# ours\n*.em.yaml text eol=lf diff=emdvc\n*.dvc text eol=lf\n*.dvc diff=emdvc\n"
+    lines = attributes.read_text().splitlines()
+    # lines that are there are completed
+    assert lines[:4] == [
+        "# ours",
+        "*.em.yaml text eol=lf diff=emdvc merge=emdvc",
+        "*.dvc text eol=lf merge=emdvc",
+        "*.dvc diff=emdvc",
+    ]
+    assert all(line.endswith(" merge=emdvc") for line in lines[4:])
     state = json.loads(emdvc("git", "status", "--json", cwd=project).stdout)
     assert state["installed"]
-    assert state["lacking"] == []
+    assert state["lacking"] == state["merge_lacking"] == []
     assert state["attributes"] == {"sidecars": True, "pointers": True, "lock": False}
     attributes.write_text(whole)
     findings = json.loads(emdvc("doctor", "--no-remote", "--json", cwd=project).stdout)["findings"]

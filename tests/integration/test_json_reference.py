@@ -16,7 +16,8 @@ from emdvc.testing.write import write_npy
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md"
 ROW = re.compile(
-    r"^\| `emdvc \w+(?: NAME| --bytes| --raw| --pattern)?` \| `emdvc/(?P<kind>\w+)` \| (?P<keys>.+) \|$", re.MULTILINE
+    r"^\| `emdvc \w+(?: NAME| PATH| --bytes| --raw| --pattern)?` \| `emdvc/(?P<kind>\w+)` \| (?P<keys>.+) \|$",
+    re.MULTILINE,
 )
 
 
@@ -44,6 +45,7 @@ def test_json_keys_are_those_of_the_reference(tmp_path: Path, emdvc: Emdvc) -> N
         ("steps", "virtual_detector"),
         ("stage", "add", "virtual_image", "-d", data, "-o", out),
         ("save", "-m", "all"),
+        ("merge", "HEAD"),
         ("push",),
         ("pull",),
         ("repro",),
@@ -58,6 +60,9 @@ def test_json_keys_are_those_of_the_reference(tmp_path: Path, emdvc: Emdvc) -> N
         ("doctor",),
         ("git", "status"),
         ("get", str(project), str(tmp_path / "theirs")),
+        ("lock", data),
+        ("lock",),
+        ("unlock", data),
         ("remove", data, "--reason", "a test", "--dry-run"),
     ]
     found = {}

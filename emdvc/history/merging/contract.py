@@ -63,10 +63,13 @@ class Place:
         The project.
     commits
         The commits that are merged; a side is missing where git does not tell which one it is.
+    settled
+        Other files that are settled in the same step, and not written yet.
     """
 
     project: Project
     commits: Mapping[Side, str] = field(default_factory=dict)
+    settled: Mapping[PurePosixPath, bytes] = field(default_factory=dict)
 
     def blob(self, side: Side, path: PurePosixPath) -> bytes | None:
         """Return another file (relative to the git root) on a side; None where it is not there, or not known."""

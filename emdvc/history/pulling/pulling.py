@@ -138,6 +138,7 @@ def _whole(
 ) -> list[Pulled]:
     from dataclasses import replace
 
+    from emdvc.history import edited
     from emdvc.history.protection import protect
     from emdvc.history.transfer.placing import fetch_and_place
 
@@ -149,8 +150,12 @@ def _whole(
         fetch_and_place(project, said, progress)
     finally:
         for entry in said:
-            if entry.stage is None and project.path(entry.path).exists():
-                protect(project.path(entry.path))
+            place = project.path(entry.path)
+            if entry.stage is None and place.exists():
+                if edited.of(place) is None:
+                    protect(place)
+                else:
+                    edited.release(place)
     return answers
 
 

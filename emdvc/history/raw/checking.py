@@ -25,7 +25,7 @@ class Finding:
     path
         Of the data, relative to the git root.
     how
-        ``changed``, ``emptied``, ``dropped``; in the workspace also ``modified``.
+        ``changed``, ``emptied``, ``dropped``, ``made editable``; in the workspace also ``modified``.
     where
         Short id of the commit, ``index``, ``workspace``, or the branch that was rewritten.
     before, now
@@ -166,6 +166,8 @@ def way_back(raw: Raw, revision: str) -> str:
 
 def on_purpose(raw: Raw, loss: Loss) -> str:
     """Return the command that gives the reason for a loss."""
+    if loss.how == "made editable":
+        return f'emdvc add {raw.path} --edited --replace "why"'
     if loss.how == "changed":
         return f'emdvc add {raw.path} --replace "why"'
     return f'emdvc remove {raw.path} --reason "why"'

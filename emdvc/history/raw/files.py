@@ -13,22 +13,27 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from emdvc.history import dvc_manifest
+from emdvc.history import dvc_manifest, edited
 from emdvc.history.cache_place import cache_folder, object_path
 from emdvc.history.project import Project
 from emdvc.history.protection import protect, writable
-from emdvc.history.raw.pointers import Raw, WorkspaceTree, raw_in
+from emdvc.history.raw.pointers import Raw, WorkspaceTree, added_in
 
 
 def recorded_here(project: Project) -> list[Raw]:
     """Return the raw data that the workspace's pointers record, paths relative to the git root."""
+    return [raw for raw in added_here(project) if not raw.edited]
+
+
+def added_here(project: Project) -> list[Raw]:
+    """Return all data that the workspace's pointers record, raw or edited, paths relative to the git root."""
     tree = WorkspaceTree(project.git_root)
     inside = (pointer for pointer in tree.pointers() if PurePosixPath(pointer).is_relative_to(project.prefix))
-    return [raw for pointer in inside for raw in raw_in(tree, pointer) if raw.md5]
+    return [raw for pointer in inside for raw in added_in(tree, pointer) if raw.md5]
 
 
 def settle(project: Project, leave: Iterable[str] = ()) -> tuple[list[str], list[str]]:
-    """Make raw data read-only, and give it bytes of its own where it shares them with the cache.
+    """Make raw data read-only and edited data writable; either gets bytes of its own where it shares the cache's.
 
     Parameters
     ----------
@@ -37,18 +42,20 @@ def settle(project: Project, leave: Iterable[str] = ()) -> tuple[list[str], list
 
     Returns
     -------
-    The datasets that could be written, and those that shared their bytes, relative to the project.
+    The raw data that could be written, and the datasets that shared their bytes, relative to the project.
     """
     mended, apart = [], []
     left = set(leave)
-    for raw in recorded_here(project):
+    for raw in added_here(project):
         path = raw.path.relative_to(project.prefix)
         place = project.path(path)
         if str(path) in left or not place.exists() or place.is_symlink():
             continue
         if separate(project, place, raw.md5):
             apart.append(str(path))
-        if writable(place):
+        if raw.edited:
+            edited.release(place)
+        elif writable(place):
             protect(place)
             mended.append(str(path))
     return mended, apart

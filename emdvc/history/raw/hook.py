@@ -41,9 +41,15 @@ emdvc_check() {{
   elif command -v emdvc >/dev/null 2>&1; then emdvc verify --raw "$@" >&2
   else echo "warning: emdvc is not to be found: raw data is not checked" >&2; return 0; fi
   emdvc_status=$?
-  # 1: raw data was lost; any other status says that the check itself did not work, and that must lock nobody out
+  # 1: raw data was lost, or a conflict is not resolved; any other status says that the check itself did not work, and
+  # that must lock nobody out
   if [ "$emdvc_status" -eq 1 ]; then return 1; fi
   if [ "$emdvc_status" -ne 0 ]; then echo 'warning: raw data was not checked; `emdvc doctor` may say why' >&2; fi
+}}
+emdvc_asked() {{
+  # also without a merge that git knows of (a stash that was applied): what is asked lies beside a staged file
+  git -c core.quotepath=off diff --cached --name-only --diff-filter=AM | {{
+    while read -r emdvc_file; do if [ -e "$emdvc_file.conflict.yaml" ]; then exit 0; fi; done; exit 1; }}
 }}
 case $emdvc_name in
   pre-push*)
@@ -56,8 +62,13 @@ case $emdvc_name in
       else emdvc_check --unshared "$emdvc_new" </dev/null || exit 1; fi
     done || exit 1 ;;
   *)
-    # most commits touch no pointer, which git alone knows at once; a merge may lose what only the other side has
-    if [ -e "$(git rev-parse --git-path MERGE_HEAD)" ] || [ "$emdvc_name" = pre-merge-commit ] ||
+    # most commits touch no pointer, which git alone knows at once; a merge may lose what only the other side has, and
+    # what it asks about may have been staged without an answer
+    emdvc_underway=$emdvc_name
+    for emdvc_sign in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD rebase-merge rebase-apply; do
+      if [ -e "$(git rev-parse --git-path $emdvc_sign)" ]; then emdvc_underway=pre-merge-commit; fi
+    done
+    if [ "${{emdvc_underway#pre-merge-commit}}" != "$emdvc_underway" ] || emdvc_asked ||
        ! git diff --cached --quiet --diff-filter=a -- '*.dvc'
     then emdvc_check --index || exit 1; fi ;;
 esac

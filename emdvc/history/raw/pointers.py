@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from emdvc.errors import EmdvcError
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import git
+from emdvc.history import edited, git
 from emdvc.history.batch import Batch
 from emdvc.history.snapshot import sidecar_path
 
@@ -37,12 +37,15 @@ class Raw:
         Bytes; None where unknown.
     pointer
         Path of the ``.dvc`` file, relative to the git root.
+    edited
+        Whether it is declared as edited data, for which the rules of raw data do not hold.
     """
 
     path: PurePosixPath
     md5: str
     size: int | None
     pointer: str
+    edited: bool = False
 
 
 class Tree(Protocol):
@@ -125,10 +128,16 @@ def raw_in(tree: Tree, pointer: str) -> list[Raw]:
     """Return the raw data that a pointer records; none where there is no pointer.
 
     What ``dvc import`` brought along and emdvc never described is not raw: its source is another repository, which
-    ``dvc update`` follows.
+    ``dvc update`` follows. What people go on editing is not raw either.
     """
+    return [raw for raw in added_in(tree, pointer) if not raw.edited]
+
+
+def added_in(tree: Tree, pointer: str) -> list[Raw]:
+    """Return all data that a pointer records, raw or edited; none where there is no pointer."""
     text = tree.text(pointer)
     content = mapping(text)
+    by_hand = edited.declared(content) is not None
     found = []
     folder = PurePosixPath(pointer).parent / str(content.get("wdir") or ".")
     outs = content.get("outs")
@@ -136,7 +145,7 @@ def raw_in(tree: Tree, pointer: str) -> list[Raw]:
         if isinstance(out, dict) and isinstance(out.get("path"), str):
             size = out.get("size")
             path = PurePosixPath(os.path.normpath(folder / out["path"]).replace(os.sep, "/"))
-            found.append(Raw(path, _md5(out), size if isinstance(size, int) else None, pointer))
+            found.append(Raw(path, _md5(out), size if isinstance(size, int) else None, pointer, by_hand))
     if content.get("deps"):
         return [raw for raw in found if tree.text(sidecar_path(raw.path)) is not None]
     return found

@@ -15,7 +15,7 @@ from emdvc.history.journal import recover, transaction
 from emdvc.history.project import Project, shown
 from emdvc.history.raw import revisions
 from emdvc.history.raw.checking import check
-from emdvc.history.raw.files import recorded_here
+from emdvc.history.raw.files import added_here
 from emdvc.history.raw.pointers import GitTree, Raw, raw_in
 from emdvc.history.raw.removals import FILE, Removal, write
 
@@ -66,10 +66,10 @@ def remove(project: Project, typed: str, reason: str, *, dry_run: bool = False) 
         raise UsageError("a reason is needed", hint=f'emdvc remove {typed} --reason "why"')
     data = sidecars.data_of(Path(typed))
     path = project.relative(data)
-    here = [raw for raw in recorded_here(project) if raw.path == project.prefix / path]
+    here = [raw for raw in added_here(project) if raw.path == project.prefix / path]
     md5s = tuple(dict.fromkeys(raw.md5 for raw in here)) or _lost(project, str(project.prefix / path))
     if not md5s:
-        known = [str(raw.path.relative_to(project.prefix)) for raw in recorded_here(project)]
+        known = [str(raw.path.relative_to(project.prefix)) for raw in added_here(project)]
         near = suggest(str(path), known)
         raise DataMissingError(
             f"no raw data {path} is recorded",

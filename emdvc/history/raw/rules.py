@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emdvc.history.raw.pointers import Raw, Tree, mapping, raw_in
+from emdvc.history.raw.pointers import Raw, Tree, added_in, mapping, raw_in
 from emdvc.history.raw.removals import excused
 from emdvc.history.snapshot import sidecar_path
 
@@ -21,7 +21,7 @@ class Loss:
         As the earlier state records it.
     how
         ``changed``: other bytes took its place; ``emptied``: its pointer names none any more; ``dropped``: no pointer
-        speaks of it.
+        speaks of it; ``made editable``: it is declared as edited data.
     now
         What the later state records at its place; None where nothing.
     """
@@ -42,25 +42,26 @@ def losses(old: Tree, new: Tree, pointers: Iterable[str]) -> list[Loss]:
         The ``.dvc`` files that are not the same in both.
     """
     pointers = list(dict.fromkeys(pointers))
-    after = {raw.path: raw for pointer in pointers for raw in raw_in(new, pointer)}
+    after = {raw.path: raw for pointer in pointers for raw in added_in(new, pointer)}
     found = []
     for pointer in pointers:
         for raw in raw_in(old, pointer):
             now = after.get(raw.path)
-            if not raw.md5 or (now is not None and now.md5 == raw.md5):
+            by_hand = now is not None and now.edited
+            if not raw.md5 or (now is not None and now.md5 == raw.md5 and not by_hand):
                 continue
             if (now is None and _elsewhere(new, raw, after)) or excused(new, raw):
                 continue
             if now is not None and now.md5 and _replaced_with_reason(old, new, raw, now):
                 continue
-            how = "dropped" if now is None else "changed" if now.md5 else "emptied"
+            how = "dropped" if now is None else "made editable" if by_hand else "changed" if now.md5 else "emptied"
             found.append(Loss(raw, how, now))
     return found
 
 
 def _elsewhere(new: Tree, raw: Raw, known: Mapping[Any, Raw]) -> bool:
     """Say whether the same bytes are recorded under another name: then the data was only moved."""
-    if any(one.md5 == raw.md5 for one in known.values()):
+    if any(one.md5 == raw.md5 and not one.edited for one in known.values()):
         return True
     return any(one.md5 == raw.md5 for pointer in new.pointers() for one in raw_in(new, pointer))
 
@@ -69,7 +70,8 @@ def _replaced_with_reason(old: Tree, new: Tree, raw: Raw, now: Raw) -> bool:
     """Say whether the sidecar tells why these bytes took the place of those, and does speak of the new ones."""
     sidecar = sidecar_path(raw.path)
     before, after = _source(old, sidecar), _source(new, sidecar)
-    if before.get("files") == after.get("files") or not _fits(after, now):
+    # data that becomes edited data may keep its bytes
+    if (before.get("files") == after.get("files") and not now.edited) or not _fits(after, now):
         return False
     earlier = _entries(before)
     digest = _digest(before)

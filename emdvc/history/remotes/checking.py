@@ -60,6 +60,7 @@ def check(project: Project, name: str, *, quick: bool = False) -> Iterator[Findi
         return
     yield from _clock(seen)
     yield from _protection(settings, profile, seen)
+    yield from _notes(seen)
     yield from _room(settings, seen)
     if seen.speed is not None:
         up, down = seen.speed
@@ -164,6 +165,15 @@ def _protection(settings: RemoteSettings, profile: Profile, seen: trial.Seen) ->
         yield Finding("versions", "warn", "not kept: what is deleted on this archive is gone", hint)
     else:
         yield Finding("versions", "ok", "not kept")
+
+
+def _notes(seen: trial.Seen) -> Iterator[Finding]:
+    if seen.notes is True:
+        yield Finding("emdvc lock", "ok", "works: of two who lock the same at once, one does")
+    elif seen.notes is not None:
+        said = seen.notes.evidence or seen.notes.cause if isinstance(seen.notes, EmdvcError) else "two could both do it"
+        hint = "only where several people edit one array by hand: note locks on another remote: emdvc lock PATH -r NAME"
+        yield Finding("emdvc lock", "warn", f"does not work here: {said}", hint)
 
 
 def _room(settings: RemoteSettings, seen: trial.Seen) -> Iterator[Finding]:

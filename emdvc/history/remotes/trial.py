@@ -41,6 +41,8 @@ class Seen:
         What reading was tried with, in words, where nothing was written.
     skew
         Seconds by which its clock is ahead of ours.
+    notes
+        Whether of two who put the same object one wins, as ``emdvc lock`` needs it; else the fault.
     free
         Bytes of room, where known.
     protection
@@ -57,6 +59,7 @@ class Seen:
     rights: dict[str, bool | EmdvcError] = field(default_factory=dict)
     reading: str = ""
     skew: float | None = None
+    notes: bool | EmdvcError | None = None
     free: float | None = None
     protection: Protection | EmdvcError | None = None
     speed: tuple[Speed, Speed] | None = None
@@ -100,6 +103,7 @@ async def tried(project: Project, settings: RemoteSettings, *, writes: bool, qui
         seen.free = await free(storage)
         seen.protection = await protection(storage)
         if seen.rights.get("write") is True:
+            await _note(storage, f"{key}-note", seen)
             await _measure(storage, key, seen)
             await forget_versions(storage, key)
     return seen
@@ -117,6 +121,17 @@ async def _measure(storage: Storage, key: str, seen: Seen) -> None:
     except (EmdvcError, TimeoutError) as error:
         hint = "try again where the line is better"
         seen.slow = error if isinstance(error, EmdvcError) else fault(storage.settings, "is slow", error, hint)
+
+
+async def _note(storage: Storage, key: str, seen: Seen) -> None:
+    if seen.rights.get("delete") is not True or (isinstance(seen.protection, Protection) and seen.protection.default):
+        return  # it could not be removed again
+    try:
+        seen.notes = [await storage.create(key, b"1"), await storage.create(key, b"2")] == [True, False]
+        await storage.remove(key)
+        await forget_versions(storage, key)
+    except EnvironmentFault as error:
+        seen.notes = error
 
 
 async def _look(storage: Storage, key: str, seen: Seen) -> EnvironmentFault | None:

@@ -1,4 +1,4 @@
-"""What lets git speak of metadata and chunks: settings of the clone, a script in its git directory, attributes.
+"""What lets git speak of metadata and chunks, and merge them: settings of the clone, scripts, attributes, hooks.
 
 Git asks ``diff.emdvc.textconv`` for the text of every file whose attribute ``diff`` is ``emdvc``, and compares texts.
 The setting calls a script that `emdvc git install` writes; a clone without both, or where emdvc is gone, shows files as
@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emdvc.formats.sidecar import write_text
-from emdvc.history import git
+from emdvc.history import attributes, git
+from emdvc.history.merging.drivers import install as merging
+from emdvc.history.programs import notebook_filter, notebooks
 from emdvc.history.project import Project
 from emdvc.history.raw import hook
 from emdvc.history.textconv import script as git_script
@@ -31,6 +33,7 @@ SETTINGS = {
     "diff.emdvc.textconv": git_script.COMMAND,
     "diff.emdvc.xfuncname": "^[^[:space:]#<>|=-].*:.*$",
 }
+_ALL_SETTINGS = {**SETTINGS, **merging.SETTINGS}
 #: Values that an earlier emdvc wrote.
 _EARLIER = {"diff.emdvc.xfuncname": ("^[A-Za-z_][A-Za-z_0-9]*:.*$",)}
 
@@ -73,6 +76,8 @@ class State:
         What is kept.
     hooks
         The hooks of raw data that lack.
+    merging
+        What lacks for git to merge by emdvc.
     """
 
     git_dir: Path
@@ -82,6 +87,7 @@ class State:
     program: str | None
     texts: git_texts.Kept
     hooks: tuple[str, ...] = ()
+    merging: tuple[str, ...] = ()
 
     @property
     def lacking(self) -> list[str]:
@@ -111,7 +117,16 @@ def examine(project: Project) -> State:
         git_texts.kept(folder / "emdvc" / "texts"),
         # with a folder of hooks of the person's own it is said once, at the installation
         tuple(hook.lacking(project)) if hook.folder(project) is not None else (),
+        tuple(_lacking_for_merges(project, folder)),
     )
+
+
+def _lacking_for_merges(project: Project, folder: Path) -> list[str]:
+    found = [f"setting {key}" for key, wanted in merging.SETTINGS.items() if _own(key, project) != wanted]
+    found += [f"script {merging.script_path(folder)}"] if merging.script_lacks(folder) else []
+    found += [f"attribute {merging.ATTRIBUTE} of {pattern}" for pattern in merging.attributes_lacking(project)]
+    found += notebook_filter.lacking(project, folder)
+    return found + [f"line {line} of info/exclude" for line in merging.exclude_lacking(folder)]
 
 
 def install(project: Project, *, lock: bool = False, dry_run: bool = False) -> Changes:
@@ -126,25 +141,32 @@ def install(project: Project, *, lock: bool = False, dry_run: bool = False) -> C
     dry_run
         Whether to write nothing.
     """
+    lines = notebooks.lacking_attributes(project)
+    if lines and not dry_run:  # first: a clone is given the filter where they are
+        notebook_filter.add_attributes(project, lines)
     changes = install_clone(project, dry_run=dry_run)
+    changes.made += [f"{_FILE}: {line}" for line in lines]
     wanted = dict(zip(("scan.em.yaml", "scan.dvc"), ATTRIBUTES, strict=True))
     wanted |= {"dvc.lock": LOCK_ATTRIBUTE} if lock else {}
     have = _attributes(project)
     lacking = [line for name, line in wanted.items() if not have[name]]
-    if lacking:
+    unmerged = merging.attributes_lacking(project)
+    if lacking or unmerged:
         path = project.root / _FILE
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         if not dry_run:
             start = text if not text or text.endswith("\n") else text + "\n"
-            write_text(path, start + "\n".join(lacking) + "\n")
+            text = start + "".join(f"{line}\n" for line in lacking)
+            write_text(path, attributes.completed(text, unmerged, merging.ATTRIBUTE))
         changes.made += [f"{_FILE}: {line}" for line in lacking]
+        changes.made += [f"{_FILE}: {pattern} {merging.ATTRIBUTE}" for pattern in unmerged]
     return changes
 
 
 def install_clone(project: Project, *, dry_run: bool = False) -> Changes:
-    """Write the settings and the script, which a clone does not bring along; what a person set otherwise stays."""
+    """Write the settings and the scripts, which a clone does not bring along; what a person set otherwise stays."""
     changes = Changes()
-    for key, wanted in SETTINGS.items():
+    for key, wanted in _ALL_SETTINGS.items():
         found = _own(key, project)
         if found == wanted:
             continue
@@ -154,7 +176,8 @@ def install_clone(project: Project, *, dry_run: bool = False) -> Changes:
         if not dry_run:
             git.set_config(key, wanted, project.git_root)
         changes.made.append(f"setting {key}")
-    folder = git_dir(project) / "emdvc"
+    place = git_dir(project)
+    folder = place / "emdvc"
     script = folder / git_script.NAME
     there = script.read_text(encoding="utf-8") if script.is_file() else ""
     if not git_script.current(there) or git_script.remembered(there) is None:
@@ -162,6 +185,16 @@ def install_clone(project: Project, *, dry_run: bool = False) -> Changes:
             folder.mkdir(exist_ok=True)
             write_text(script, git_script.script_text())
         changes.made.append(f"script {script}")
+    if merging.script_lacks(place):
+        if not dry_run:
+            merging.write_script(place)
+        changes.made.append(f"script {merging.script_path(place)}")
+    excluded = merging.exclude_lacking(place)
+    if excluded:
+        if not dry_run:
+            merging.write_exclude(place, there=True)
+        changes.made.append(f"info/exclude: {', '.join(excluded)}")
+    changes.made += notebook_filter.install_clone(project, place, dry_run=dry_run)
     made, kept = hook.install(project, dry_run=dry_run)
     changes.made += made
     changes.kept += kept
@@ -181,7 +214,7 @@ def uninstall(project: Project, *, attributes: bool = False, dry_run: bool = Fal
         Whether to write nothing.
     """
     changes = Changes()
-    for key in SETTINGS:
+    for key in _ALL_SETTINGS:
         found = _own(key, project)
         if found is None:
             continue
@@ -192,12 +225,19 @@ def uninstall(project: Project, *, attributes: bool = False, dry_run: bool = Fal
             git.run(["config", "--local", "--unset-all", key], project.git_root)
         changes.removed.append(f"setting {key}")
     changes.removed += hook.uninstall(project, dry_run=dry_run)
-    folder = git_dir(project) / "emdvc"
-    for part in (folder / git_script.NAME, folder / "texts"):
+    place = git_dir(project)
+    changes.removed += notebook_filter.uninstall(project, place, dry_run=dry_run)
+    folder = place / "emdvc"
+    for part in (folder / git_script.NAME, merging.script_path(place), folder / "texts"):
         if part.exists():
+            kind = "texts in" if part.is_dir() else "script"
             if not dry_run:
                 git_texts.forget(part) if part.is_dir() else part.unlink()
-            changes.removed.append(f"{'script' if part.name == git_script.NAME else 'texts in'} {part}")
+            changes.removed.append(f"{kind} {part}")
+    if merging.exclude_lacking(place) != list(merging.EXCLUDED):
+        if not dry_run:
+            merging.write_exclude(place, there=False)
+        changes.removed.append(f"info/exclude: {', '.join(merging.EXCLUDED)}")
     if not dry_run:
         with suppress(OSError):  # something else of emdvc may lie there
             folder.rmdir()
@@ -210,8 +250,10 @@ def _take_back_attributes(project: Project, changes: Changes, *, dry_run: bool) 
     path = project.root / _FILE
     if not path.exists():
         return
+    text, merged = attributes.without(path.read_text(encoding="utf-8"), merging.ATTRIBUTE)
+    changes.removed += [f"{_FILE}: {pattern} {merging.ATTRIBUTE}" for pattern in merged]
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in text.splitlines():
         if line.strip() in (ATTRIBUTES[1], LOCK_ATTRIBUTE):
             changes.removed.append(f"{_FILE}: {line.strip()}")
         elif line.strip() == ATTRIBUTES[0]:
@@ -245,6 +287,8 @@ def _own(key: str, project: Project) -> str | None:
 
 
 def _ours(key: str, value: str) -> bool:
+    if key in merging.SETTINGS:
+        return merging.is_ours(key, value)
     return value in (SETTINGS[key], *_EARLIER.get(key, ())) or (key.endswith("textconv") and "emdvc_dir" in value)
 
 
