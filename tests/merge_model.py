@@ -214,9 +214,9 @@ def expected(base: State, ours: State, theirs: State) -> Expected:
         if key[0] == "dvc.yaml" and key[1].split(".")[1] in gone:
             continue
         old, mine, other = (side.get(key, MISSING) for side in sides)
-        if mine == other or other == old:
+        if same(mine, other) or same(other, old):
             value = mine
-        elif mine == old:
+        elif same(mine, old):
             value = other
         else:
             conflicts[(key[0], key[1])] = (mine, other)
@@ -229,6 +229,11 @@ def expected(base: State, ours: State, theirs: State) -> Expected:
         mine_changed & ~contested, ours.labels, np.where(other_changed & ~contested, theirs.labels, base.labels)
     )
     return Expected(atoms, conflicts, labels, contested, ours.labels, theirs.labels)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Say whether two plain values are the same: to Python 1 and True are."""
+    return json.dumps(one, sort_keys=True, default=sorted) == json.dumps(other, sort_keys=True, default=sorted)
 
 
 def _removed_stages(base: State, ours: State, theirs: State, conflicts: dict[tuple[str, str], Any]) -> set[str]:

@@ -57,7 +57,7 @@ class Telling:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
         for who, line, shown in commands(text) if kind == "console" else ():
-            said = self.typed(who, line, fails="error[" in shown)
+            said = self.typed(who, line, fails="error[" in shown or " has conflicts in " in shown)
             assert doctest.OutputChecker().check_output(shown, said, doctest.ELLIPSIS), (
                 f"{who}$ {line}\n--- the page\n{shown}\n--- printed\n{said}"
             )

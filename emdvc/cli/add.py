@@ -165,7 +165,7 @@ def _print(added: Added, *, last: bool) -> None:
     if added.action == "unchanged":
         return
     unknown = _unknown(sidecar.record)
-    if unknown:
+    if unknown and added.edited is None:  # labels were not measured
         output.say(f"  not known yet: {', '.join(unknown)}; emdvc add {added.path} --set {unknown[0]}=...")
     if last and added.action in ("added", "replaced", "edited", "declared"):
         output.say(f'next: emdvc inspect {added.path}, or emdvc save -m "..."')

@@ -8,7 +8,7 @@ from typing import Any
 
 from emdvc.errors import MetadataError
 from emdvc.formats import sidecar as sidecars
-from emdvc.history import git
+from emdvc.history import edited, git
 from emdvc.history.change import Changes, FileChange, KeyChange, between
 from emdvc.history.project import Project
 from emdvc.history.snapshot import Snapshot, data_path
@@ -84,7 +84,7 @@ def compared(
         if path.endswith(".dvc"):
             old, new = _pointed(before(path), load), _pointed(now.text(path), load)
             if old != new or how == "added":
-                raw.append(FileChange(str(data_path(path)), "replaced" if how == "modified" else how))
+                raw.append(FileChange(str(data_path(path)), _how(how, now.text(path), load)))
         elif path.endswith(sidecars.SUFFIX):
             kind = _sidecar_change(path, how, before(path), now.text(path), metadata)
             if kind is not None:
@@ -118,6 +118,17 @@ def _changed(project: Project, changes: Iterable[git.Change]) -> dict[str, str]:
             continue
         found[str(path.relative_to(prefix))] = how if here else "removed"
     return found
+
+
+def _how(how: str, pointer: str | None, load: Load) -> str:
+    """Return what became of a dataset: raw data is replaced, what people go on editing is edited."""
+    if how != "modified":
+        return how
+    try:
+        content = load(pointer or "", "a .dvc file")
+    except MetadataError:  # it has conflicts
+        return "replaced"
+    return "edited" if edited.declared(content if isinstance(content, dict) else None) is not None else "replaced"
 
 
 def _pointed(text: str | None, load: Load) -> Any:

@@ -24,6 +24,8 @@ class CauseKind(StrEnum):
     VERSION = "step version"
     #: The stage's command line.
     COMMAND = "command"
+    #: No run of the stage is recorded on one side, as after a merge of two lines of work that both ran it.
+    UNRECORDED = "no run recorded"
     #: Nothing that the stage depends on: it does not give the same result twice.
     NONE = "nothing recorded"
 
@@ -43,7 +45,8 @@ class Cause:
     before, after
         What it was and what it is: a :class:`emdvc.model.quantity.Quantity`, a plain value; of a script the first
         lines that differ; of an input `after` says in a word what differs of it (``values``, ``encoding only``, ``now
-        read``), as far as that is known; None where there is none.
+        read``), as far as that is known; None where there is none. Of a run that is not recorded: whether it is
+        (True) or not (None).
     line
         Of a script: number of the first line that differs, in the new version; 0 else, and where the lines that ran
         are not known.

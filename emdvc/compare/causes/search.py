@@ -29,7 +29,8 @@ def causes(
     """Return why a result differs between two revisions: direct causes first, each once.
 
     An input that is itself a result is followed to its own causes. Raw data has no causes, nor has a result that came
-    or went. Of a result that changed though nothing did that it depends on, that is said (:attr:`CauseKind.NONE`).
+    or went. Of a result that changed though nothing did that it depends on, that is said (:attr:`CauseKind.NONE`), and
+    likewise where one side records no run of its stage (:attr:`CauseKind.UNRECORDED`).
 
     Parameters
     ----------
@@ -81,7 +82,12 @@ class Search:
             # what is only written in another way is named when nothing else is left
             found = list(key_causes(self.old, self.new, stages[0], stages[1], Part(path), spelling=True))
         if not found and self._numbers_differ(path, former):
-            found = [Cause(CauseKind.NONE, str(path))]
+            recorded = [True if stage else None for stage in stages]
+            found = [
+                Cause(CauseKind.NONE, str(path))
+                if recorded[0] == recorded[1]
+                else Cause(CauseKind.UNRECORDED, str(path), before=recorded[0], after=recorded[1])
+            ]
         return found
 
     def _changed(self, path: PurePosixPath, former: PurePosixPath) -> bool:

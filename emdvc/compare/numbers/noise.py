@@ -46,6 +46,7 @@ class NoiseTest:
     pixels: int
     _squares: list[NDArray[np.float64]] = field(default_factory=list)
     _negative: bool = False
+    _partial: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -57,8 +58,15 @@ class NoiseTest:
         self._per_pixel: list[NDArray[np.float64]] = [np.zeros(kept), np.zeros(kept), np.zeros(kept)]
 
     def add(self, before: NDArray[Any], after: NDArray[Any]) -> None:
-        """Count differing patterns, each (patterns, pixels) of integers."""
+        """Count differing patterns, each (patterns, pixels) of integers.
+
+        Where only a part of a pattern is read (an image without probe positions that changed in some of its chunks)
+        nothing is said about noise.
+        """
         if not before.size:
+            return
+        if before.shape[1] != self.pixels:
+            self._partial = True
             return
         if min(before.min(), after.min()) < 0:
             self._negative = True
@@ -85,7 +93,7 @@ class NoiseTest:
 
     def result(self) -> Noise | None:
         """Return the combined test; None where there was nothing to test, or no counts."""
-        if self._negative or not self._squares:
+        if self._negative or self._partial or not self._squares:
             return None
         rows = np.concatenate(self._squares)
         square, hit, spread, delta, total = rows.T

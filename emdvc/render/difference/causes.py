@@ -11,6 +11,8 @@ from emdvc.render.difference.keys import key_change
 
 #: The file in which parameters stand unless a stage says otherwise.
 _PARAMETERS = "params.yaml"
+UNRECORDED_THEN = "no run of its stage was recorded then, as after a merge of two runs"
+UNRECORDED_NOW = "no run of its stage is recorded now, as after a merge of two runs: dvc repro"
 NOTHING = "nothing that it depends on changed: run it twice and compare"
 
 
@@ -34,6 +36,8 @@ def _sentence(cause: Cause) -> str:
             return f"step {cause.where} version {text.value(cause.before)} -> {text.value(cause.after)}"
         case CauseKind.COMMAND:
             return f"command of {cause.where}: {change_of(cause)}"
+        case CauseKind.UNRECORDED:
+            return UNRECORDED_NOW if cause.after is None else UNRECORDED_THEN
         case CauseKind.NONE:
             return NOTHING
 

@@ -315,3 +315,11 @@ def test_arrays_are_paired_by_name_or_as_the_main_ones() -> None:
     values = np.zeros((2, 2))
     assert list(paired(side(values, ("y", "x"), name="a"), side(values, ("y", "x"), name="a"))) == [("a", "a")]
     assert list(paired(side(values, ("y", "x"), name="a"), side(values, ("y", "x"), name="b"))) == [("a", "b")]
+
+
+def test_of_parts_of_a_pattern_nothing_is_said_about_noise() -> None:
+    """An array without probe positions of which only some chunks changed is read in parts."""
+    test = NoiseTest(16)
+    test.add(np.zeros((1, 4), "i4"), np.ones((1, 4), "i4"))
+    test.add(np.zeros((1, 16), "i4"), np.ones((1, 16), "i4"))
+    assert test.result() is None

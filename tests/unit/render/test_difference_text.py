@@ -132,6 +132,14 @@ CAUSES = [
         Cause(CauseKind.COMMAND, "vdet", before="emdvc run a", after="emdvc run b"),
         "command of vdet: emdvc run a -> emdvc run b",
     ),
+    (
+        Cause(CauseKind.UNRECORDED, "results/a.zarr", after=True),
+        "no run of its stage was recorded then, as after a merge of two runs",
+    ),
+    (
+        Cause(CauseKind.UNRECORDED, "results/a.zarr", before=True),
+        "no run of its stage is recorded now, as after a merge of two runs: dvc repro",
+    ),
     (Cause(CauseKind.NONE, "results/a.zarr"), "nothing that it depends on changed: run it twice and compare"),
 ]
 
