@@ -132,6 +132,23 @@ def test_conflicts_are_left_as_git_leaves_them(clone: Clone, tmp_path: Path) -> 
     assert clone.git("status", "--porcelain") == "?? raw/second.npy"  # of data git knows nothing
 
 
+def test_data_that_one_side_removed_gets_a_conflict_file(clone: Clone) -> None:
+    """Git asks no driver there."""
+    clone.git("switch", "-q", "tilt")
+    clone.emdvc("add", "raw/first.npy", "--set", "operator=Knoll")
+    clone.git("commit", "-qam", "who measured")
+    clone.git("switch", "-q", "-")
+    clone.git("rm", "-q", "raw/first.npy.em.yaml")
+    clone.git("commit", "-q", "--no-verify", "-m", "without its record")
+    done = clone.emdvc("merge", "tilt", status=4)
+    assert "raw/first.npy.em.yaml" in done.stdout
+    said = (clone.folder / "raw" / "first.npy.em.yaml.conflict.yaml").read_text(encoding="utf-8")
+    assert "not there" in said
+    clone.emdvc("merge", "--resolve", "raw/first.npy.em.yaml", "theirs")
+    assert "Knoll" in (clone.folder / "raw" / "first.npy.em.yaml").read_text(encoding="utf-8")
+    clone.emdvc("merge", "--continue")
+
+
 def test_resolved_and_continued(clone: Clone) -> None:
     _conflict(clone)
     clone.emdvc("merge", "tilt", "-m", "join the two", "--no-data", status=4)

@@ -13,6 +13,7 @@ from emdvc.history.merging.asking import answered, conflict_file
 from emdvc.history.merging.asking.asked import ConflictFile, picture_of, place_of
 from emdvc.history.merging.asking.taking_up import missing
 from emdvc.history.merging.asking.unmerged import has_markers, unmerged
+from emdvc.history.merging.choosing import merger_of
 from emdvc.history.merging.contract import Merged, Side
 from emdvc.history.project import Project
 
@@ -127,6 +128,16 @@ def take_up(project: Project, *, dry_run: bool = False) -> list[PurePosixPath]:
         if outcomes:
             write(project, outcomes)
     return sorted(one.kept.path for one in outcomes)
+
+
+def ask_about_rest(project: Project) -> None:
+    """Write the conflict files of data and metadata that no merge driver saw: one side removed what the other changed.
+
+    Texts and scripts are git's own: its markers say what is to be said.
+    """
+    for kept, merged in missing(project):
+        if merged.conflicts and merger_of(kept.three(project), kept.place(project)) is not None:
+            conflict_file.save(project, kept)
 
 
 def by_hand(project: Project) -> list[Outcome]:

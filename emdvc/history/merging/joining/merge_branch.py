@@ -12,6 +12,7 @@ from emdvc.history import git
 from emdvc.history.change import Changes
 from emdvc.history.changes import compared
 from emdvc.history.journal import Journal, transaction
+from emdvc.history.merging.asking.settling import ask_about_rest
 from emdvc.history.merging.joining import applying, data, state, trial
 from emdvc.history.merging.joining.branches import Sides, find, incoming, join_notes
 from emdvc.history.merging.joining.data import DataChange, Placed
@@ -111,6 +112,7 @@ def merge(
         join_notes(project, sides)
     placed = data.place(project, change, progress) if with_data else skipped(project, change)
     if joined.unmerged:
+        ask_about_rest(project)
         return replace(joined, data=placed)
     # also what each side had computed rightly may be out of date now that both have changed what it comes from
     return replace(joined, data=placed, repro=tuple(dict.fromkeys((*joined.repro, *stages_to_run(project)))))
