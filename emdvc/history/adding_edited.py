@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -157,11 +157,15 @@ def _declared(project: Project) -> Iterator[PurePosixPath]:
                 yield path
 
 
-def record_changed(project: Project, *, dry_run: bool = False, progress: Progress = silent) -> list[str]:
+def record(
+    project: Project, paths: Iterable[PurePosixPath], *, dry_run: bool = False, progress: Progress = silent
+) -> list[str]:
     """Record what people changed in their edited data, and say what was recorded.
 
     Parameters
     ----------
+    paths
+        The data that :func:`changed` names.
     dry_run
         Only say what would be.
     progress
@@ -175,7 +179,7 @@ def record_changed(project: Project, *, dry_run: bool = False, progress: Progres
     from emdvc.history.adding import Request, add
 
     said = []
-    for path in changed(project):
+    for path in paths:
         if dry_run:
             said.append(f"would record the edits of {path}")
         else:

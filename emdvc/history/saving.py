@@ -91,7 +91,11 @@ def save(
     """
     recover(project)
     refuse_unfinished(project)
-    by_hand = adding_edited.record_changed(project, dry_run=dry_run, progress=progress)
+    edited = adding_edited.changed(project)
+    if edited:  # before anything of them is recorded
+        pointers = [path.with_name(f"{path.name}.dvc") for path in edited]
+        refuse_locked(project, [*edited, *pointers], ignoring=ignore_locks)
+    by_hand = adding_edited.record(project, edited, dry_run=dry_run, progress=progress)
     with writing(project, "emdvc save"):
         bare = notebooks.stripped_lines(project, dry_run=dry_run)
         states = dvc_pipeline.states(project)

@@ -180,23 +180,23 @@ class _Merge:
 
     def _compare_questions(self) -> None:
         """Conflicts stand exactly where both touched the same atom."""
-        boxes, found = np.zeros_like(self.wanted.contested), set()
+        covered, found, count = np.zeros_like(self.wanted.contested), set(), 0
         for kept in conflict_file.all_in(Project.find(self.folder)):
             for question in kept.open:
                 if question.region is None:
                     found.add((str(kept.path), question.key))
                 else:
-                    boxes[tuple(slice(*one) for one in question.region.slices)] = True
+                    covered[tuple(slice(*one) for one in question.region.slices)] = True
+                    count += question.region.count
         listed = _run(["git", "diff", "--name-only", "--diff-filter=U"], self.folder).split()
         found |= {(path, "") for path in listed if path.startswith("scripts/")}  # git itself merges these
         wanted = set(self.wanted.conflicts)
         if self.wanted.contested.any():
             wanted.add((f"{model.LABELS}.em.yaml", "data"))
         assert found == wanted, (found - wanted, wanted - found)
-        assert boxes[self.wanted.contested].all()
-        chunks = boxes.reshape(*[model.SIDE // model.CHUNK, model.CHUNK] * 2).any(axis=(1, 3))
-        touched = self.wanted.contested.reshape(*[model.SIDE // model.CHUNK, model.CHUNK] * 2).any(axis=(1, 3))
-        assert np.array_equal(chunks, touched)
+        # a region is a box around labels that both changed, and says how many they are
+        assert covered[self.wanted.contested].all()
+        assert count == self.wanted.contested.sum()
 
     def _answer(self) -> None:
         """Answer every conflict by command: by a rule that does not depend on the order of the two."""

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from two_lines import Clone, made
 
-from emdvc.history.merging.joining.merge_branch import finishing, merge
+from emdvc.history.merging.joining import finishing
+from emdvc.history.merging.joining.merge_branch import merge
 from emdvc.history.project import Project
 from emdvc.history.status import status
 
