@@ -8,7 +8,7 @@ earlier states of its pointer: where it is nearer to one of those, it was edited
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from emdvc.errors import Code, ConflictError
 from emdvc.history import git
@@ -17,6 +17,7 @@ from emdvc.history.cache_place import cache_folder
 from emdvc.history.dvc_manifest import manifest
 from emdvc.history.lock_text import pointed_md5
 from emdvc.history.project import Project
+from emdvc.history.snapshot import text_at
 from emdvc.history.workspace.hashing import file_md5s
 
 #: How many earlier states are looked at.
@@ -40,7 +41,7 @@ def refuse_older(project: Project, source: Source) -> None:
     """
     path = project.relative(source.target)
     pointer = path.with_name(f"{path.name}.dvc")
-    now = pointed_md5(_text(project.path(pointer)), pointer, path)
+    now = pointed_md5(text_at(project, pointer), pointer, path)
     earlier = _earlier(project, pointer, path, now) if now else {}
     if not now or not earlier:
         return
@@ -108,10 +109,3 @@ def _nearest(
 
 def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> int:
     return sum(one.get(name) != other.get(name) for name in {**one, **other})
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None

@@ -6,14 +6,11 @@ they protect, they do not lock out; the check on the forge is the one that nobod
 
 from __future__ import annotations
 
-import shlex
-import sys
 from contextlib import suppress
 from pathlib import Path
 
-import emdvc
 from emdvc.formats.sidecar import write_text
-from emdvc.history import git
+from emdvc.history import git, own_program
 from emdvc.history.project import Project
 
 #: Before a commit, before the commit of a merge that met no conflict, before a push.
@@ -21,7 +18,6 @@ NAMES = ("pre-commit", "pre-merge-commit", "pre-push")
 #: What a hook that was there is kept as, after its name.
 KEPT = ".before-emdvc"
 _MARK = "# Raw data is safe: written by `emdvc git install`, taken back by `emdvc git uninstall`."
-_REMEMBERED = ("emdvc_python=", "emdvc_package=")
 _TEXT = """\
 #!/bin/sh
 {mark}
@@ -78,13 +74,7 @@ exit 0
 
 def text() -> str:
     """Return the hook; it remembers the interpreter that runs now, for a shell in which emdvc is not on PATH."""
-    package = Path(emdvc.__file__).resolve().parent / "__main__.py"
-    return _TEXT.format(
-        mark=_MARK,
-        kept=KEPT,
-        python=shlex.quote(Path(sys.executable).as_posix() if sys.executable else ""),
-        package=shlex.quote(package.as_posix()),
-    )
+    return _TEXT.format(mark=_MARK, kept=KEPT, **own_program.words())
 
 
 def folder(project: Project) -> Path | None:
@@ -146,12 +136,5 @@ def _read(hook: Path) -> str | None:
 
 
 def _current(there: str | None) -> bool:
-    if there is None or _without_remembered(there) != _without_remembered(text()):
-        return False
     # an interpreter that is gone is written anew
-    found = [line.partition("=")[2] for line in there.splitlines() if line.startswith(_REMEMBERED)]
-    return all(Path("".join(shlex.split(value))).is_file() for value in found)
-
-
-def _without_remembered(script: str) -> list[str]:
-    return [line for line in script.splitlines() if not line.startswith(_REMEMBERED)]
+    return there is not None and own_program.same_script(there, text()) and own_program.there(there)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import sys
 from contextlib import suppress
 from pathlib import Path
 
-import emdvc
+from emdvc.history import own_program
 from emdvc.history.textconv import texts as git_texts
 
 #: Its name, below the folder ``emdvc`` of the git directory.
@@ -52,18 +51,12 @@ cat -- "$1"
 
 def script_text() -> str:
     """Return the script; it remembers the interpreter that runs now, for a shell in which emdvc is not on PATH."""
-    package = Path(emdvc.__file__).resolve().parent / "__main__.py"
-    # forward slashes: also git's own shell on Windows reads them
-    return _SCRIPT_TEXT.format(
-        python=shlex.quote(Path(sys.executable).as_posix() if sys.executable else ""),
-        package=shlex.quote(package.as_posix()),
-        form=git_texts.FORM,
-    )
+    return _SCRIPT_TEXT.format(**own_program.words(), form=git_texts.FORM)
 
 
 def current(script: str) -> bool:
     """Say whether a script is the one that this emdvc writes, whichever interpreter it remembers."""
-    return _without_remembered(script) == _without_remembered(script_text())
+    return own_program.same_script(script, script_text())
 
 
 def remembered(script: str) -> Path | None:
@@ -84,7 +77,3 @@ def program(script: str) -> str | None:
     on_path = shutil.which("emdvc")
     python = remembered(script)
     return on_path or (f"{python} -m emdvc" if python else None)
-
-
-def _without_remembered(script: str) -> list[str]:
-    return [line for line in script.splitlines() if line.partition("=")[0] not in _REMEMBERED]

@@ -5,11 +5,7 @@ Git runs it by its own shell, also on Windows: plain POSIX.
 
 from __future__ import annotations
 
-import shlex
-import sys
-from pathlib import Path
-
-import emdvc
+from emdvc.history import own_program
 
 #: Its name, below the folder ``emdvc`` of the git directory.
 NAME = "merge"
@@ -34,7 +30,6 @@ def command(*options: str) -> str:
     )
 
 
-_REMEMBERED = ("emdvc_python=", "emdvc_package=")
 _TEXT = """\
 # Written by `emdvc git install`, taken back by `emdvc git uninstall`. Git reads it to merge a file that both sides
 # changed. Where emdvc is not to be found, or does not work, the file is merged line by line, and what both sides
@@ -64,21 +59,9 @@ return 1
 
 def script_text() -> str:
     """Return the script; it remembers the interpreter that runs now, for a shell in which emdvc is not on PATH."""
-    package = Path(emdvc.__file__).resolve().parent / "__main__.py"
-    # forward slashes: also git's own shell on Windows reads them
-    return _TEXT.format(
-        python=shlex.quote(Path(sys.executable).as_posix() if sys.executable else ""),
-        package=shlex.quote(package.as_posix()),
-        alone=_ALONE,
-    )
+    return _TEXT.format(**own_program.words(), alone=_ALONE)
 
 
 def current(script: str) -> bool:
     """Say whether a script is the one that this emdvc writes, and the interpreter that it remembers is there."""
-    found = [line.partition("=")[2] for line in script.splitlines() if line.startswith(_REMEMBERED)]
-    there = all(Path("".join(shlex.split(value))).is_file() for value in found)
-    return there and _without_remembered(script) == _without_remembered(script_text())
-
-
-def _without_remembered(script: str) -> list[str]:
-    return [line for line in script.splitlines() if not line.startswith(_REMEMBERED)]
+    return own_program.same_script(script, script_text()) and own_program.there(script)

@@ -111,14 +111,7 @@ def refuse_edited(project: Project, change: DataChange) -> None:
     touched = {str(entry.path) for entry in (*change.come, *change.gone)}
     if not any(os.path.lexists(project.path(path)) for path in touched):
         return
-    from emdvc.history.workspace import project_state
-    from emdvc.history.workspace.git_state import GitState
-    from emdvc.history.workspace.parsed_texts import ParsedTexts
-
-    texts = ParsedTexts(project)
-    with GitState(project, texts.load) as asked:
-        states = project_state.look(project, asked, texts).states
-    changed = {path: how for one in states for path, how in one.changed_outs.items()}
+    changed = _changed_outs(project)
     edited = sorted(path for path in touched if changed.get(path) == "modified")
     if edited:
         raise UsageError(
@@ -206,20 +199,25 @@ def _place_pointed(project: Project, entries: Sequence[Recorded]) -> str:
 
 
 def _not_as_recorded(project: Project, entries: Sequence[Recorded]) -> list[str]:
+    if not entries:
+        return []
+    try:
+        unlike = _changed_outs(project)
+    except EmdvcError:  # with a pipeline in conflict only what is there can be seen
+        return [str(entry.path) for entry in entries if not os.path.lexists(project.path(entry.path))]
+    return [str(entry.path) for entry in entries if str(entry.path) in unlike]
+
+
+def _changed_outs(project: Project) -> dict[str, str]:
+    """Return the data of the workspace that is not as recorded, and how it is: modified, deleted."""
     from emdvc.history.workspace import project_state
     from emdvc.history.workspace.git_state import GitState
     from emdvc.history.workspace.parsed_texts import ParsedTexts
 
-    if not entries:
-        return []
     texts = ParsedTexts(project)
-    try:
-        with GitState(project, texts.load) as asked:
-            states = project_state.look(project, asked, texts).states
-    except EmdvcError:  # with a pipeline in conflict only what is there can be seen
-        return [str(entry.path) for entry in entries if not os.path.lexists(project.path(entry.path))]
-    unlike = {path for one in states for path in one.changed_outs}
-    return [str(entry.path) for entry in entries if str(entry.path) in unlike]
+    with GitState(project, texts.load) as asked:
+        states = project_state.look(project, asked, texts).states
+    return {path: how for one in states for path, how in one.changed_outs.items()}
 
 
 def _remove(project: Project, entry: Recorded) -> bool:
